@@ -1,0 +1,43 @@
+# Sapwood: `make up` runs it, `make test` tests it, `make check` judges it, `make bench` measures it.
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHONDONTWRITEBYTECODE ?=
+
+.PHONY: up test check bench pins docs clean
+
+up: .venv/.run
+	$(BIN)/sapwood up
+
+test: .venv/.dev
+	$(BIN)/python tests/run.py
+
+check: .venv/.dev
+	$(BIN)/python tests/check.py
+
+bench: .venv/.dev
+	$(BIN)/python benchmarks/run.py
+
+docs: .venv/.dev
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+pins:
+	uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.11 --group bootstrap -o requirements/bootstrap.txt
+	uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.11 pyproject.toml --group dev -o requirements/dev.txt
+	uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.11 -c requirements/dev.txt pyproject.toml -o requirements/run.txt
+
+.venv/.bootstrap: requirements/bootstrap.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	touch $@
+
+.venv/.run: .venv/.bootstrap requirements/run.txt pyproject.toml
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements/run.txt
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --offline -e .
+	touch $@
+
+.venv/.dev: .venv/.run requirements/dev.txt
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements/dev.txt
+	touch $@
+
+clean:
+	rm -rf .venv docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
