@@ -1,0 +1,125 @@
+"""The `sapwood` command: finds the right role, loads what a command needs, prints an error once."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+from typing_extensions import override
+
+from sapwood import __version__
+from sapwood.core.commands import Exit
+from sapwood.core.errors import SapwoodError, UsageError
+
+# name: (module, attribute, role that the command belongs to; None = either, taken from SAPWOOD_ROLE)
+MOUNTS: dict[str, tuple[str, str, str | None]] = {
+    "accounts": ("sapwood.accounts.cli", "accounts", None),
+    "announce": ("sapwood.commons.announcements.cli", "announce", "commons"),
+    "audit": ("sapwood.core.cli", "audit", None),
+    "catalogue": ("sapwood.commons.releases.cli", "catalogue", "commons"),
+    "channel": ("sapwood.channel.cli", "channel", None),
+    "inbox": ("sapwood.site.inbox.cli", "inbox", "site"),
+    "people": ("sapwood.site.inbox.cli", "people", "site"),
+    "site": ("sapwood.site.facts.cli", "site", "site"),
+    "up": ("sapwood.config.up", "up", "site"),
+    "worker": ("sapwood.core.cli", "worker", None),
+}
+# `channel` stands on both sides; these of its verbs are the commons', the others a site's.
+COMMONS_VERBS = {"init", "keys", "stage", "sign", "publish", "retract", "renew", "rotate-root", "bundle", "verify"}
+
+
+class Commands(click.Group):
+    """Loads a module's commands only when one of them is called."""
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(MOUNTS)
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in MOUNTS:
+            return None
+        module, attribute, _role = MOUNTS[cmd_name]
+        setup_django()
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="sapwood")
+def sapwood() -> None:
+    """Sapwood joins an open source project and the people who run sites of it."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one command; every error is one line with a code and a hint, and an exit code that means something."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in args
+    try:
+        if args == ["--version", "--json"]:
+            click.echo(json.dumps({"version": __version__}))
+            return
+        choose_role(args)
+        code = sapwood.main(args=args, prog_name="sapwood", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else Exit.GOOD)
+    except SapwoodError as error:
+        _fail(error.code, error.message, error.hint, error.exit_code, as_json=as_json)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(Exit.USAGE)
+    except click.ClickException as error:
+        place = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "sapwood"
+        _fail("core.usage", error.format_message(), f"See '{place} --help'.", Exit.USAGE, as_json=as_json)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("core.interrupted", "Interrupted", "Run the command again to go on.", 130, as_json=as_json)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.ERROR)
+    except Exception as error:  # the last door: nobody reads a traceback at 2 a.m.
+        if os.environ.get("SAPWOOD_TRACEBACK"):
+            raise
+        _fail(*_explain(error), Exit.ERROR, as_json=as_json)
+
+
+def choose_role(args: Sequence[str]) -> None:
+    """Set SAPWOOD_ROLE from the command where it is not set; a contradiction is a usage error."""
+    words = [word for word in args if not word.startswith("-")]
+    role = MOUNTS[words[0]][2] if words and words[0] in MOUNTS else None
+    if words[:1] == ["channel"] and len(words) > 1:
+        role = "commons" if words[1] in COMMONS_VERBS else "site"
+    given = os.environ.get("SAPWOOD_ROLE")
+    if role and given and role != given and words[0] != "up":
+        raise UsageError(
+            f"'sapwood {words[0]}' belongs to the {role}, but SAPWOOD_ROLE is {given}",
+            hint=f"Unset SAPWOOD_ROLE or set it to {role}.",
+        )
+    if role and not given:
+        os.environ["SAPWOOD_ROLE"] = role
+
+
+def setup_django() -> None:
+    """Load the settings and apps of the role, once."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sapwood.config.settings")
+    import django  # noqa: PLC0415 - the role must be chosen before settings are read
+
+    django.setup()
+
+
+def _explain(error: Exception) -> tuple[str, str, str]:
+    from django.db import DatabaseError  # noqa: PLC0415 - as above
+
+    if isinstance(error, DatabaseError):
+        return "core.database", f"The database refuses: {error}", "Run 'sapwood up', or 'sapwood migrate' after an upgrade."
+    if isinstance(error, OSError):
+        return "core.os", f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), "Check the path and permissions."
+    return "core.unexpected", f"{type(error).__name__}: {error}", "Run again with SAPWOOD_TRACEBACK=1 and report it."
+
+
+def _fail(code: str, message: str, hint: str, exit_code: int, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"error": {"code": code, "message": message, "hint": hint}}, ensure_ascii=False))
+    line = " ".join(message.split())
+    click.echo(f"sapwood: error [{code}] {line}{'' if line.endswith('.') else '.'} {hint}".rstrip(), err=True)
+    sys.exit(exit_code)

@@ -1,0 +1,15 @@
+"""Settings of the tests: the same house, with a memory mailbox, plain static files and a fast password hash."""
+
+import os
+import tempfile
+
+os.environ.setdefault("SAPWOOD_VAR", tempfile.mkdtemp(prefix="sapwood-test-"))
+os.environ.setdefault("SAPWOOD_SITE_NAME", "Riverside College")
+
+from sapwood.config.settings import *  # noqa: E402, F403
+from sapwood.config.settings import MIDDLEWARE, STORAGES  # noqa: E402
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+STORAGES = {**STORAGES, "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}}
+MIDDLEWARE = [name for name in MIDDLEWARE if "whitenoise" not in name]

@@ -1,0 +1,179 @@
+"""The audit log: a hash chain of changes, with people named by a random id that is kept elsewhere.
+
+Each row's digest covers its content and the digest before it (RFC 8785 canonical JSON, SHA-256), so an edited or
+removed row shows. A cut-off tail shows against the signed heads that `seal` writes outside the database.
+"""
+
+import base64
+import datetime as dt
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from django.db import connection
+
+from sapwood.core.data import JSON, Actor
+from sapwood.core.errors import SapwoodError
+from sapwood.core.files import write_atomically
+from sapwood.core.models import AuditHead, AuditName, AuditRow
+from sapwood.formats.canonical import canonical_bytes, sha256_hex
+
+GENESIS = "0" * 64
+
+
+class AuditError(SapwoodError):
+    """The audit log cannot be written or sealed."""
+
+    code = "audit.unusable"
+    http_status = 500
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What `verify` found: `problems` is empty when the chain holds."""
+
+    rows: int
+    heads: int
+    problems: list[str] = field(default_factory=list)
+
+
+def record(
+    *, actor: Actor, action: str, subject: str, at: dt.datetime, details: Mapping[str, JSON] | None = None
+) -> AuditRow:
+    """Append one change to the chain; must run inside the transaction that makes the change."""
+    if not connection.in_atomic_block:
+        raise AuditError("An audit row was written outside a transaction", hint="This is a defect: report it.")
+    head = _locked_head()
+    row = AuditRow(
+        seq=head.seq + 1,
+        at=at,
+        actor_ref=_ref(actor),
+        action=action,
+        subject=subject,
+        details=dict(details or {}),
+        previous=head.digest or GENESIS,
+    )
+    row.digest = _digest(row)
+    row.save(force_insert=True)
+    head.seq, head.digest = row.seq, row.digest
+    head.save(update_fields=["seq", "digest"])
+    return row
+
+
+def erase_name(*, kind: str, key: str, at: dt.datetime) -> bool:
+    """Forget who a random id stood for; the chain stays valid. True when there was a name."""
+    return bool(
+        AuditName.objects.filter(kind=kind, key=key).update(key=f"erased-{secrets.token_hex(8)}", label="", erased_at=at)
+    )
+
+
+def names(refs: set[str]) -> dict[str, str]:
+    """What to call the given ids on a screen; an erased or unknown one is left out."""
+    rows = AuditName.objects.filter(ref__in=refs, erased_at=None)
+    return {row.ref: row.label or row.key for row in rows}
+
+
+def verify(folder: Path) -> AuditReport:
+    """Walk the whole chain and hold it against the signed heads in `folder`."""
+    problems: list[str] = []
+    heads = _read_heads(folder, problems)
+    previous, expected, rows = GENESIS, 1, 0
+    for row in AuditRow.objects.order_by("seq").iterator(chunk_size=2000):
+        rows += 1
+        if row.seq != expected:
+            problems.append(f"rows {expected} to {row.seq - 1} are missing")
+        if row.previous != previous and row.seq == expected:
+            problems.append(f"row {row.seq} does not follow row {row.seq - 1}")
+        if _digest(row) != row.digest:
+            problems.append(f"row {row.seq} was edited")
+        if row.seq in heads and heads[row.seq] != row.digest:
+            problems.append(f"row {row.seq} differs from its signed head")
+        previous, expected = row.digest, row.seq + 1
+    last = expected - 1
+    problems.extend(f"rows after {last} were cut off: a signed head names row {seq}" for seq in heads if seq > last)
+    head = AuditHead.objects.filter(pk=1).first()
+    if head is not None and (head.seq != last or (last and head.digest != previous)):
+        problems.append(f"the chain ends at row {last}, but its head says {head.seq}")
+    if head is None and rows:
+        problems.append("the chain has rows but no head")
+    return AuditReport(rows=rows, heads=len(heads), problems=problems)
+
+
+def seal(folder: Path, *, now: dt.datetime) -> dict[str, JSON] | None:
+    """Sign the chain's end and append it to `heads.jsonl` in `folder`; None when there is nothing to sign."""
+    head = AuditHead.objects.filter(pk=1).first()
+    if head is None or head.seq == 0:
+        return None
+    body: dict[str, JSON] = {"seq": head.seq, "digest": head.digest, "at": now.isoformat()}
+    signature = base64.b64encode(_key(folder).sign(canonical_bytes(body))).decode("ascii")
+    line = json.dumps({**body, "signature": signature}, separators=(",", ":"), sort_keys=True)
+    write_atomically(folder / "heads.jsonl", _heads_text(folder) + line + "\n")
+    return {**body, "signature": signature}
+
+
+def _heads_text(folder: Path) -> str:
+    path = folder / "heads.jsonl"
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _locked_head() -> AuditHead:
+    AuditHead.objects.get_or_create(pk=1)
+    return AuditHead.objects.select_for_update().get(pk=1)
+
+
+def _ref(actor: Actor) -> str:
+    row, _ = AuditName.objects.get_or_create(
+        kind=actor.kind.value, key=actor.key, defaults={"ref": secrets.token_hex(16), "label": actor.label}
+    )
+    return row.ref
+
+
+def _digest(row: AuditRow) -> str:
+    return sha256_hex(
+        canonical_bytes(
+            {
+                "seq": row.seq,
+                "at": row.at.astimezone(dt.UTC).isoformat(),
+                "actor": row.actor_ref,
+                "action": row.action,
+                "subject": row.subject,
+                "details": row.details,
+                "previous": row.previous,
+            }
+        )
+    )
+
+
+def _key(folder: Path) -> Ed25519PrivateKey:
+    path = folder / "seal.key"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        raw = Ed25519PrivateKey.generate().private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        write_atomically(path, raw, replace=False)
+    return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
+
+
+def _read_heads(folder: Path, problems: list[str]) -> dict[int, str]:
+    path = folder / "heads.jsonl"
+    if not path.exists():
+        return {}
+    heads: dict[int, str] = {}
+    public = _key(folder).public_key()
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            body = {name: entry[name] for name in ("seq", "digest", "at")}
+            public.verify(base64.b64decode(entry["signature"]), canonical_bytes(body))
+        except (ValueError, KeyError, TypeError, InvalidSignature):
+            problems.append(f"line {number} of {path.name} is not a valid signed head")
+            continue
+        heads[int(entry["seq"])] = str(entry["digest"])
+    return heads
+
+
+__all__ = ["AuditError", "AuditReport", "erase_name", "names", "record", "seal", "verify"]

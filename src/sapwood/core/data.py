@@ -1,0 +1,36 @@
+"""Frozen values that every module passes around."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None"
+
+
+class ActorKind(StrEnum):
+    """Through which kind of door somebody acts."""
+
+    PERSON = "person"
+    TOKEN = "token"  # noqa: S105 - a kind of actor, not a secret
+    COMMAND = "command"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who does something: `key` is stable (user uuid, token uuid, job name), `label` is for screens."""
+
+    kind: ActorKind
+    key: str
+    label: str
+
+    @classmethod
+    def system(cls, name: str) -> "Actor":
+        """Background work, named by its job."""
+        return cls(ActorKind.SYSTEM, name, name)
+
+    @classmethod
+    def command(cls) -> "Actor":
+        """Whoever holds the operating account's shell."""
+        return cls(ActorKind.COMMAND, "cli", "command line")

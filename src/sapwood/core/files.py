@@ -1,0 +1,33 @@
+"""Writing files so that a kill at any moment leaves either the old content or the new."""
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o600, replace: bool = True) -> bool:
+    """Write `content` to `path` and make it durable; with `replace=False` an existing file wins. True when written."""
+    raw = content.encode("utf-8") if isinstance(content, str) else content
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(raw)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            fresh.replace(path)
+        else:
+            try:
+                os.link(fresh, path)
+            except FileExistsError:
+                return False
+    finally:
+        fresh.unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return True

@@ -1,0 +1,1 @@
+"""What each institution runs beside its platform."""
