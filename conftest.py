@@ -1,8 +1,23 @@
-"""Shared by all tests: the role of this run, and the tests that belong to it."""
+"""Shared by all tests: the role of this run, the tests that belong to it, and what a skip means in CI."""
 
 import os
+from collections.abc import Generator
 from pathlib import Path
+
+import pytest
 
 ROLE = os.environ.setdefault("SAPWOOD_ROLE", "site")
 HERE = Path(__file__).parent
 collect_ignore = [str(HERE / "src" / "sapwood" / ("site" if ROLE == "commons" else "commons"))]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skip for a missing component is a failure; a missing interpreter is not."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if "interpreter" not in reason:
+            report.outcome = "failed"
+            report.longrepr = f"skipped in CI: {reason}"
+    return report

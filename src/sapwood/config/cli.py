@@ -22,6 +22,8 @@ MOUNTS: dict[str, tuple[str, str, str | None]] = {
     "channel": ("sapwood.channel.cli", "channel", None),
     "inbox": ("sapwood.site.inbox.cli", "inbox", "site"),
     "people": ("sapwood.site.inbox.cli", "people", "site"),
+    "migrate": ("sapwood.config.serve", "migrate", None),
+    "serve": ("sapwood.config.serve", "serve", None),
     "site": ("sapwood.site.facts.cli", "site", "site"),
     "up": ("sapwood.config.up", "up", "site"),
     "worker": ("sapwood.core.cli", "worker", None),

@@ -1,0 +1,160 @@
+"""Writes the reference pages from the code: settings, commands, errors, exit codes, permissions, formats."""
+
+import inspect
+import json
+import os
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from pkgutil import walk_packages
+from typing import Any
+
+import click
+
+HERE = Path(__file__).resolve().parent.parent
+GENERATED = HERE / "reference" / "generated"
+
+
+def load_everything() -> None:
+    """Import every module of both roles, so that the registries are complete."""
+    os.environ.setdefault("SAPWOOD_ROLE", "site")
+    os.environ["DJANGO_SETTINGS_MODULE"] = "sapwood.config.settings_typing"
+    import django
+    import sapwood
+
+    django.setup()
+    skip = (".tests", ".migrations", "settings_test", "urls_", ".wsgi", ".manage")
+    for module in walk_packages(sapwood.__path__, "sapwood."):
+        if not any(part in module.name for part in skip):
+            import_module(module.name)
+
+
+def one_line(text: str | None) -> str:
+    """The first paragraph as one line, safe in a table cell."""
+    paragraph = inspect.cleandoc(text or "").split("\n\n", 1)[0]
+    return " ".join(paragraph.split()).replace("|", "\\|")
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def settings_page() -> str:
+    """Every typed setting."""
+    from sapwood.core.settings import REGISTRY
+
+    rows = []
+    for item in sorted(REGISTRY.values(), key=lambda item: item.name):
+        default = "empty" if item.default in ("", ()) else f"`{item.default}`"
+        name = f"`{item.name}`" + (" (secret)" if item.secret else "")
+        rows.append((name, item.kind, default, one_line(item.help)))
+    return table(("Setting", "Takes", "Default", "What it does"), rows)
+
+
+def every_error() -> list[type]:
+    """Every error class that a person may see, by code."""
+    from sapwood.formats.errors import SapwoodError
+
+    found: dict[str, type] = {}
+    waiting = [SapwoodError]
+    while waiting:
+        kind = waiting.pop()
+        if kind.__module__.startswith("sapwood.") and ".tests." not in kind.__module__:
+            found.setdefault(f"{kind.code} {kind.__name__}", kind)
+            waiting += kind.__subclasses__()
+    return [found[key] for key in sorted(found)]
+
+
+def errors_page() -> str:
+    """Every error code with its exit code and HTTP status."""
+    rows = [
+        (f"`{kind.code}`", str(kind.exit_code), str(kind.http_status), one_line(kind.__doc__))
+        for kind in every_error()
+    ]
+    return table(("Code", "Exit", "HTTP", "Meaning"), rows)
+
+
+def every_command() -> Iterator[tuple[str, click.Command]]:
+    """Every command with its full name."""
+    from sapwood.config.cli import sapwood as root
+
+    def walk(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+        yield name, command
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for child in sorted(command.list_commands(context)):
+                found = command.get_command(context, child)
+                assert found is not None
+                yield from walk(f"{name} {child}", found)
+
+    yield from walk("sapwood", root)
+
+
+def commands_page() -> str:
+    """Every command with its options."""
+    parts = []
+    for name, command in every_command():
+        if isinstance(command, click.Group):
+            continue
+        parts.append(f"## `{name}`\n\n{inspect.cleandoc(command.help or '')}\n")
+        rows = []
+        for parameter in command.params:
+            if isinstance(parameter, click.Argument):
+                label = parameter.make_metavar(click.Context(command))
+                rows.append((f"`{label}`".replace("|", "\\|"), "argument"))
+            elif isinstance(parameter, click.Option):
+                rows.append((f"`{', '.join(parameter.opts)}`", one_line(parameter.help)))
+        if rows:
+            parts.append(table(("Option", "What it does"), rows))
+    return "\n".join(parts)
+
+
+def permissions_page() -> str:
+    """Every permission with the roles that hold it."""
+    from sapwood.accounts.permissions import PERMISSIONS
+
+    rows = [
+        (f"`{item.code}`", one_line(str(item.label)), ", ".join(sorted(str(role) for role in item.roles)))
+        for item in sorted(PERMISSIONS.values(), key=lambda item: item.code)
+    ]
+    return table(("Permission", "What it allows", "Roles"), rows)
+
+
+def formats_page() -> str:
+    """Every document type with its JSON Schema."""
+    folder = HERE.parent / "src" / "sapwood" / "formats" / "schemas"
+    parts = []
+    for path in sorted(folder.glob("*.json")):
+        schema: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        parts.append(f"## {schema.get('title', path.stem)}\n\n{schema.get('description', '')}\n")
+        parts.append(f"```json\n{json.dumps(schema, indent=1, ensure_ascii=False)}\n```\n")
+    return "\n".join(parts)
+
+
+PAGES = {
+    "settings": settings_page,
+    "errors": errors_page,
+    "commands": commands_page,
+    "permissions": permissions_page,
+    "formats": formats_page,
+}
+
+
+def write_pages(_app: object = None) -> None:
+    """Write every generated page, leaving unchanged ones alone."""
+    load_everything()
+    GENERATED.mkdir(parents=True, exist_ok=True)
+    for name, make in PAGES.items():
+        path = GENERATED / f"{name}.md"
+        text = make()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Sphinx's door."""
+    app.connect("builder-inited", write_pages)
+    return {"parallel_read_safe": True}
