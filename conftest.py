@@ -12,7 +12,7 @@ collect_ignore = [str(HERE / "src" / "sapwood" / ("site" if ROLE == "commons" el
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI a skip for a missing component is a failure; a missing interpreter is not."""
     report = yield
     if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):

@@ -27,7 +27,9 @@ def steps(scratch: Path) -> list[tuple[str, list[str]]]:
     ]
     for role, labels in apps.items():
         found.append((f"{role}: no migration is missing", django(role, "makemigrations", "--check", "--dry-run")))
-        found.append((f"{role}: migrations are safe", django(role, "lintmigrations", "--no-cache", "--include-apps", *labels)))
+        found.append(
+            (f"{role}: migrations are safe", django(role, "lintmigrations", "--no-cache", "--include-apps", *labels))
+        )
         schema = HERE / "docs" / "reference" / f"openapi-{role}.yaml"
         fresh = scratch / schema.name
         found.append((f"{role}: OpenAPI schema", django(role, "spectacular", "--fail-on-warn", "--file", str(fresh))))

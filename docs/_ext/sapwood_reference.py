@@ -20,6 +20,7 @@ def load_everything() -> None:
     os.environ.setdefault("SAPWOOD_ROLE", "site")
     os.environ["DJANGO_SETTINGS_MODULE"] = "sapwood.config.settings_typing"
     import django
+
     import sapwood
 
     django.setup()
@@ -71,8 +72,7 @@ def every_error() -> list[type]:
 def errors_page() -> str:
     """Every error code with its exit code and HTTP status."""
     rows = [
-        (f"`{kind.code}`", str(kind.exit_code), str(kind.http_status), one_line(kind.__doc__))
-        for kind in every_error()
+        (f"`{kind.code}`", str(kind.exit_code), str(kind.http_status), one_line(kind.__doc__)) for kind in every_error()
     ]
     return table(("Code", "Exit", "HTTP", "Meaning"), rows)
 

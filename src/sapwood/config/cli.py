@@ -113,9 +113,17 @@ def _explain(error: Exception) -> tuple[str, str, str]:
     from django.db import DatabaseError  # noqa: PLC0415 - as above
 
     if isinstance(error, DatabaseError):
-        return "core.database", f"The database refuses: {error}", "Run 'sapwood up', or 'sapwood migrate' after an upgrade."
+        return (
+            "core.database",
+            f"The database refuses: {error}",
+            "Run 'sapwood up', or 'sapwood migrate' after an upgrade.",
+        )
     if isinstance(error, OSError):
-        return "core.os", f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), "Check the path and permissions."
+        return (
+            "core.os",
+            f"{error.strerror or error}: {error.filename or ''}".rstrip(": "),
+            "Check the path and permissions.",
+        )
     return "core.unexpected", f"{type(error).__name__}: {error}", "Run again with SAPWOOD_TRACEBACK=1 and report it."
 
 
@@ -125,3 +133,7 @@ def _fail(code: str, message: str, hint: str, exit_code: int, *, as_json: bool) 
     line = " ".join(message.split())
     click.echo(f"sapwood: error [{code}] {line}{'' if line.endswith('.') else '.'} {hint}".rstrip(), err=True)
     sys.exit(exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -17,7 +17,11 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
     if response is not None:
         name = error.default_code if isinstance(error, APIException) else "not_found"
         details = response.data
-        message = details.get("detail", "The request does not fit.") if isinstance(details, dict) else "The request does not fit."
+        message = (
+            details.get("detail", "The request does not fit.")
+            if isinstance(details, dict)
+            else "The request does not fit."
+        )
         response.data = {"code": f"http.{name}", "message": str(message), "hint": ""}
         if isinstance(details, dict) and "detail" not in details:
             response.data["details"] = details

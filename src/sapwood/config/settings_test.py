@@ -6,8 +6,8 @@ import tempfile
 os.environ.setdefault("SAPWOOD_VAR", tempfile.mkdtemp(prefix="sapwood-test-"))
 os.environ.setdefault("SAPWOOD_SITE_NAME", "Riverside College")
 
-from sapwood.config.settings import *  # noqa: E402, F403
-from sapwood.config.settings import MIDDLEWARE, STORAGES  # noqa: E402
+from sapwood.config.settings import *  # noqa: F403
+from sapwood.config.settings import MIDDLEWARE, STORAGES
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"

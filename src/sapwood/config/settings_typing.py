@@ -5,7 +5,7 @@ import tempfile
 
 os.environ.setdefault("SAPWOOD_VAR", tempfile.mkdtemp(prefix="sapwood-typing-"))
 
-from sapwood.config.settings import *  # noqa: E402, F403
-from sapwood.config.settings import ROLE_APPS, SHARED_APPS  # noqa: E402
+from sapwood.config.settings import *  # noqa: F403
+from sapwood.config.settings import ROLE_APPS, SHARED_APPS
 
 INSTALLED_APPS = [*SHARED_APPS, *ROLE_APPS["commons"], *ROLE_APPS["site"], "sapwood.config"]

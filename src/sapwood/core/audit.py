@@ -68,7 +68,9 @@ def record(
 def erase_name(*, kind: str, key: str, at: dt.datetime) -> bool:
     """Forget who a random id stood for; the chain stays valid. True when there was a name."""
     return bool(
-        AuditName.objects.filter(kind=kind, key=key).update(key=f"erased-{secrets.token_hex(8)}", label="", erased_at=at)
+        AuditName.objects.filter(kind=kind, key=key).update(
+            key=f"erased-{secrets.token_hex(8)}", label="", erased_at=at
+        )
     )
 
 

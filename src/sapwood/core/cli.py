@@ -53,7 +53,9 @@ def list_rows(*, limit: int, as_json: bool) -> None:
         }
         for row in rows
     ]
-    emit(data, [f"{d['seq']:>6}  {d['at']}  {d['actor']}  {d['action']}  {d['subject']}" for d in data], as_json=as_json)
+    emit(
+        data, [f"{d['seq']:>6}  {d['at']}  {d['actor']}  {d['action']}  {d['subject']}" for d in data], as_json=as_json
+    )
 
 
 @click.command()

@@ -152,7 +152,9 @@ def run(job_uuid: str, *, worker: str, clock: Clock) -> bool:
         _failed(row, error.as_dict(), clock.now())
     except Exception:
         logger.exception("job %s failed", row.name)
-        _failed(row, {"code": "core.unexpected", "message": "An unexpected error; see the log", "hint": ""}, clock.now())
+        _failed(
+            row, {"code": "core.unexpected", "message": "An unexpected error; see the log", "hint": ""}, clock.now()
+        )
     else:
         _mine(row).update(state=JobState.DONE, finished_at=clock.now(), error=None)
     finally:

@@ -62,7 +62,17 @@ def boolean(name: str, default: bool, help_text: str) -> Setting[bool]:  # noqa:
     """A setting that is on or off."""
 
     def parse(raw: str) -> bool:
-        words = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False, "": False}
+        words = {
+            "1": True,
+            "true": True,
+            "yes": True,
+            "on": True,
+            "0": False,
+            "false": False,
+            "no": False,
+            "off": False,
+            "": False,
+        }
         if raw.strip().lower() not in words:
             raise ValueError("use true or false")
         return words[raw.strip().lower()]
@@ -103,17 +113,19 @@ DATABASE_URL = text(
 SECRET_KEY = text(
     "SAPWOOD_SECRET_KEY", "", "Signs sessions; empty means a key kept at var/<role>/secret.key.", secret=True
 )
-DEBUG = boolean("SAPWOOD_DEBUG", False, "Developer pages; never on a machine that others reach.")  # noqa: FBT003
+DEBUG = boolean("SAPWOOD_DEBUG", False, "Developer pages; never on a machine that others reach.")
 HOSTS = words("SAPWOOD_HOSTS", ("localhost", "127.0.0.1", "[::1]"), "Host names that this installation answers to.")
 BASE_URL = text("SAPWOOD_BASE_URL", "http://127.0.0.1:8001", "The address under which people reach this installation.")
 SITE_NAME = text("SAPWOOD_SITE_NAME", "", "The institution's or project's name, as people read it on every page.")
 LANGUAGE = text("SAPWOOD_LANGUAGE", "en", "The language of people who have not chosen one.")
 TRUST_PROXY = boolean(
-    "SAPWOOD_TRUST_PROXY", False, "A TLS-ending proxy in front sets X-Forwarded-Proto, and nobody else can."  # noqa: FBT003
+    "SAPWOOD_TRUST_PROXY", False, "A TLS-ending proxy in front sets X-Forwarded-Proto, and nobody else can."
 )
 HTTP_PROXY = text("SAPWOOD_HTTP_PROXY", "", "The trusted egress proxy for every outgoing request.", secret=True)
 MAIL_URL = text(
-    "SAPWOOD_MAIL_URL", "", "smtp://user:password@host:port, smtps:// or file:///folder; empty writes to var/<role>/mail.",
+    "SAPWOOD_MAIL_URL",
+    "",
+    "smtp://user:password@host:port, smtps:// or file:///folder; empty writes to var/<role>/mail.",
     secret=True,
 )
 MAIL_FROM = text("SAPWOOD_MAIL_FROM", "sapwood@localhost", "The sender's address of all mail.")
