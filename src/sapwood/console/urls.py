@@ -1,0 +1,12 @@
+"""The console's own pages; `config` mounts them at the root of both roles."""
+
+from django.urls import path
+
+from sapwood.console import views
+
+app_name = "console"
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("console/patterns", views.patterns, name="patterns"),
+    path("console/theme", views.theme, name="theme"),
+]
