@@ -1,0 +1,67 @@
+"""The release catalogue: lines, releases, distribution versions, edges with steps and risks, advisories."""
+
+from sapwood.formats.catalogue.document import Catalogue
+from sapwood.formats.catalogue.fields import UnreadableCatalogueError
+from sapwood.formats.catalogue.finding import Finding, Weight
+from sapwood.formats.catalogue.model import (
+    Advisory,
+    Applies,
+    DistributionVersion,
+    Edge,
+    EdgeDefaults,
+    FixedIn,
+    Line,
+    Release,
+    Risk,
+    Span,
+    Step,
+)
+from sapwood.formats.catalogue.order import LineOrder, find_line, find_release, line_of, version_key
+from sapwood.formats.catalogue.queries import (
+    Hop,
+    NoPathError,
+    Shipped,
+    Support,
+    UnknownReleaseError,
+    default_target,
+    find_path,
+    newest_release,
+    shipped_release,
+    support,
+)
+from sapwood.formats.catalogue.validation import publishable, validate
+
+__all__ = [
+    "Advisory",
+    "Applies",
+    "Catalogue",
+    "DistributionVersion",
+    "Edge",
+    "EdgeDefaults",
+    "Finding",
+    "FixedIn",
+    "Hop",
+    "Line",
+    "LineOrder",
+    "NoPathError",
+    "Release",
+    "Risk",
+    "Shipped",
+    "Span",
+    "Step",
+    "Support",
+    "UnknownReleaseError",
+    "UnreadableCatalogueError",
+    "Weight",
+    "default_target",
+    "find_line",
+    "find_path",
+    "find_release",
+    "line_of",
+    "newest_release",
+    "publishable",
+    "shipped_release",
+    "support",
+    "validate",
+    "version_key",
+]

@@ -1,0 +1,514 @@
+"""The catalogue's parts as frozen values, read from JSON and written back without loss."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sapwood.formats.catalogue.fields import Fields, day_text, fail, parse_day
+
+Extra = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Applies:
+    """To which sites a step or risk applies: words for people, and a condition on facts where one can be stated.
+
+    `rule` is True (every site), a condition (see `sapwood.formats.conditions`), or None: only a person can tell.
+    """
+
+    words: str
+    rule: Mapping[str, Any] | bool | None
+
+    @classmethod
+    def take(cls, fields: Fields) -> "Applies":
+        """Read `applies_if` (true, a condition, null, or words alone) and `applies_text`."""
+        raw = fields.take("applies_if")
+        words = fields.maybe_text("applies_text") or ""
+        if isinstance(raw, str):
+            return cls(raw, True if raw.strip().lower() == "always" else None)
+        if raw is None or raw is True:
+            return cls(words or ("always" if raw else ""), raw)
+        if isinstance(raw, Mapping):
+            return cls(words, dict(raw))
+        raise fail(fields.at("applies_if"), "expected true, null, words or a condition")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Both fields as JSON."""
+        return {"applies_if": self.rule, "applies_text": self.words}
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to do on the way: before (still on the old line), during or after."""
+
+    id: str
+    when: str
+    title: str
+    detail: str
+    applies: Applies
+    automation: str
+    source: tuple[str, ...] = ()
+    confidence: str = ""
+    extra: Extra = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: object, where: str) -> "Step":
+        """Read one step."""
+        get = Fields(data, where)
+        return cls(
+            id=get.text("id"),
+            when=get.text("when"),
+            title=get.text("title"),
+            detail=get.maybe_text("detail") or "",
+            applies=Applies.take(get),
+            automation=get.maybe_text("automation") or "manual",
+            source=get.texts("source"),
+            confidence=get.maybe_text("confidence") or "",
+            extra=get.rest(),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "id": self.id,
+            "when": self.when,
+            "title": self.title,
+            "detail": self.detail,
+            **self.applies.to_dict(),
+            "automation": self.automation,
+            "source": list(self.source),
+            "confidence": self.confidence,
+            **self.extra,
+        }
+
+
+@dataclass(frozen=True)
+class Risk:
+    """Something that can go wrong on the way: it blocks, loses data, costs time or changes behaviour."""
+
+    id: str
+    title: str
+    detail: str
+    applies: Applies
+    severity: str
+    source: tuple[str, ...] = ()
+    confidence: str = ""
+    extra: Extra = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: object, where: str) -> "Risk":
+        """Read one risk."""
+        get = Fields(data, where)
+        return cls(
+            id=get.text("id"),
+            title=get.text("title"),
+            detail=get.maybe_text("detail") or "",
+            applies=Applies.take(get),
+            severity=get.text("severity"),
+            source=get.texts("source"),
+            confidence=get.maybe_text("confidence") or "",
+            extra=get.rest(),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "id": self.id,
+            "title": self.title,
+            "detail": self.detail,
+            **self.applies.to_dict(),
+            "severity": self.severity,
+            "source": list(self.source),
+            "confidence": self.confidence,
+            **self.extra,
+        }
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A permitted upgrade from one line to the next. An announced one leads to a line that does not exist yet."""
+
+    start: str
+    end: str
+    kind: str
+    announced: bool
+    steps: tuple[Step, ...]
+    risks: tuple[Risk, ...]
+    needs_release: str | None = None
+    confidence: str = ""
+    extra: Extra = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: object, where: str) -> "Edge":
+        """Read one edge."""
+        get = Fields(data, where)
+        return cls(
+            start=get.text("from"),
+            end=get.text("to"),
+            kind=get.maybe_text("kind") or "line",
+            announced=get.flag("announced", False),
+            steps=get.items("steps", Step.from_dict),
+            risks=get.items("risks", Risk.from_dict),
+            needs_release=get.maybe_text("needs_release"),
+            confidence=get.maybe_text("confidence") or "",
+            extra=get.rest(),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        needs = {"needs_release": self.needs_release} if self.needs_release else {}
+        return {
+            "from": self.start,
+            "to": self.end,
+            "kind": self.kind,
+            "announced": self.announced,
+            **needs,
+            "steps": [step.to_dict() for step in self.steps],
+            "risks": [risk.to_dict() for risk in self.risks],
+            "confidence": self.confidence,
+            **self.extra,
+        }
+
+
+@dataclass(frozen=True)
+class EdgeDefaults:
+    """Steps and risks that hold for every edge and are therefore stated once."""
+
+    steps: tuple[Step, ...] = ()
+    risks: tuple[Risk, ...] = ()
+    extra: Extra = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: object, where: str) -> "EdgeDefaults":
+        """Read the defaults."""
+        get = Fields(data, where)
+        return cls(get.items("steps", Step.from_dict), get.items("risks", Risk.from_dict), get.rest())
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "steps": [step.to_dict() for step in self.steps],
+            "risks": [risk.to_dict() for risk in self.risks],
+            **self.extra,
+        }
+
+
+@dataclass(frozen=True)
+class Release:
+    """One tagged point of a line. `listed` is False for a tag that the project's own table leaves out."""
+
+    version: str
+    tag: str
+    date: dt.date | None
+    listed: bool = True
+    not_before: dt.date | None = None
+    not_after: dt.date | None = None
+    note: str | None = None
+    confidence: str = ""
+    extra: Extra = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: object, where: str) -> "Release":
+        """Read one release."""
+        get = Fields(data, where)
+        return cls(
+            version=get.text("version"),
+            tag=get.text("tag"),
+            date=get.day("date"),
+            listed=get.flag("listed", True),
+            not_before=get.day("not_before"),
+            not_after=get.day("not_after"),
+            note=get.maybe_text("note"),
+            confidence=get.maybe_text("confidence") or "",
+            extra=get.rest(),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON; what is unknown and usual is left out."""
+        data: dict[str, Any] = {"version": self.version, "tag": self.tag, "date": day_text(self.date)}
+        data["confidence"] = self.confidence
+        if not self.listed:
+            data["listed"] = False
+        if self.not_before or self.not_after:
+            data |= {"not_before": day_text(self.not_before), "not_after": day_text(self.not_after)}
+        if self.note is not None:
+            data["note"] = self.note
+        return data | dict(self.extra)
+
+    @property
+    def out_by(self) -> dt.date | None:
+        """The day by which the release was certainly out."""
+        return self.date or self.not_after
+
+
+@dataclass(frozen=True)
+class Span:
+    """Two ends in time; either may be unknown. Instants keep the minute that their source gives."""
+
+    start: str | None
+    end: str | None
+
+    @classmethod
+    def take(cls, fields: Fields, name: str) -> "Span | None":
+        """Read {from, to}, or None for null."""
+        raw = fields.take(name)
+        if raw is None:
+            return None
+        get = Fields(raw, fields.at(name))
+        span = cls(get.maybe_text("from"), get.maybe_text("to"))
+        for end, value in (("from", span.start), ("to", span.end)):
+            parse_day(value[:10] if value else None, get.at(end))
+        return span
+
+    def days(self) -> tuple[dt.date | None, dt.date | None]:
+        """Both ends as days."""
+        return (
+            dt.date.fromisoformat(self.start[:10]) if self.start else None,
+            dt.date.fromisoformat(self.end[:10]) if self.end else None,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"from": self.start, "to": self.end}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named release line: when it was cut, its releases in order, how long it is supported, what it runs on."""
+
+    name: str
+    letter: str
+    status: str
+    releases: tuple[Release, ...]
+    cut: dt.date | None = None
+    cut_stated: dt.date | None = None
+    cut_window: Span | None = None
+    cut_confidence: str | None = None
+    cut_note: str | None = None
+    branch: str | None = None
+    supported_until: dt.date | None = None
+    planned: str | None = None
+    tag_form: str | None = None
+    notes_url: str | None = None
+    notes_span: Span | None = None
+    runtimes: Extra | None = None
+    source: tuple[str, ...] = ()
+    confidence: str = ""
+    extra: Extra = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: object, where: str) -> "Line":
+        """Read one line."""
+        get = Fields(data, where)
+        return cls(
+            name=get.text("name"),
+            letter=get.maybe_text("letter") or "",
+            status=get.text("status"),
+            releases=get.items("releases", Release.from_dict),
+            cut=get.day("cut"),
+            cut_stated=get.day("cut_stated"),
+            cut_window=Span.take(get, "cut_window"),
+            cut_confidence=get.maybe_text("cut_confidence"),
+            cut_note=get.maybe_text("cut_note"),
+            branch=get.maybe_text("branch"),
+            supported_until=get.day("supported_until"),
+            planned=get.maybe_text("planned"),
+            tag_form=get.maybe_text("tag_form"),
+            notes_url=get.maybe_text("notes_url"),
+            notes_span=Span.take(get, "notes_span"),
+            runtimes=get.mapping("runtimes") or None,
+            source=get.texts("source"),
+            confidence=get.maybe_text("confidence") or "",
+            extra=get.rest(),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        span = {"notes_span": self.notes_span.to_dict()} if self.notes_span else {}
+        return {
+            "name": self.name,
+            "letter": self.letter,
+            "status": self.status,
+            "cut": day_text(self.cut),
+            "cut_stated": day_text(self.cut_stated),
+            "cut_window": self.cut_window.to_dict() if self.cut_window else None,
+            "cut_confidence": self.cut_confidence,
+            "cut_note": self.cut_note,
+            "releases": [release.to_dict() for release in self.releases],
+            "branch": self.branch,
+            "supported_until": day_text(self.supported_until),
+            "planned": self.planned,
+            "tag_form": self.tag_form,
+            "notes_url": self.notes_url,
+            **span,
+            "runtimes": dict(self.runtimes) if self.runtimes else None,
+            "source": list(self.source),
+            "confidence": self.confidence,
+            **self.extra,
+        }
+
+    @property
+    def first(self) -> Release | None:
+        """The release that opened the line."""
+        return self.releases[0] if self.releases else None
+
+    @property
+    def last(self) -> Release | None:
+        """The newest release of the line."""
+        return self.releases[-1] if self.releases else None
+
+
+@dataclass(frozen=True)
+class DistributionVersion:
+    """One version of a distribution (an installer, a package) and the release that it pins."""
+
+    version: str
+    date: dt.date | None
+    ships: str
+    first_with_release: bool = False
+    tag_date: dt.date | None = None
+    changelog_date: dt.date | None = None
+    after_as_of: bool = False
+    note: str | None = None
+    source: tuple[str, ...] = ()
+    confidence: str = ""
+    extra: Extra = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: object, where: str) -> "DistributionVersion":
+        """Read one version."""
+        get = Fields(data, where)
+        return cls(
+            version=get.text("version"),
+            date=get.day("date"),
+            ships=get.text("ships"),
+            first_with_release=get.flag("first_with_release", False),
+            tag_date=get.day("tag_date"),
+            changelog_date=get.day("changelog_date"),
+            after_as_of=get.flag("after_as_of", False),
+            note=get.maybe_text("note"),
+            source=get.texts("source"),
+            confidence=get.maybe_text("confidence") or "",
+            extra=get.rest(),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "version": self.version,
+            "date": day_text(self.date),
+            "ships": self.ships,
+            "first_with_release": self.first_with_release,
+            "tag_date": day_text(self.tag_date),
+            "changelog_date": day_text(self.changelog_date),
+            "after_as_of": self.after_as_of,
+            "note": self.note,
+            "source": list(self.source),
+            "confidence": self.confidence,
+            **self.extra,
+        }
+
+
+@dataclass(frozen=True)
+class FixedIn:
+    """Where a fix can be had: branch head, tags and distribution versions are three different things."""
+
+    branch: dt.date | None
+    tag: str | None
+    also: tuple[str, ...]
+    distributions: Mapping[str, str]
+
+    @classmethod
+    def from_dict(cls, data: object, where: str) -> "FixedIn":
+        """Read it; every key but branch, tag and also is a distribution's name."""
+        get = Fields(data or {}, where)
+        branch, tag, also = get.day("branch"), get.maybe_text("tag"), get.texts("also")
+        return cls(branch, tag, also, {name: value for name, value in get.rest().items() if isinstance(value, str)})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        also = {"also": list(self.also)} if self.also else {}
+        return {"branch": day_text(self.branch), "tag": self.tag, **self.distributions, **also}
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Every release that carries the fix first on its line."""
+        return ((self.tag,) if self.tag else ()) + self.also
+
+
+@dataclass(frozen=True)
+class Advisory:
+    """A security fix: whom it affects, since when the public knows, where it is fixed. Severity only from a CVE record."""
+
+    id: str
+    title: str | None
+    first_seen: dt.date | None
+    published: dt.date | None
+    cve: str | None
+    component: str | None
+    versions: str | None
+    lines: tuple[str, ...]
+    releases: tuple[str, ...]
+    fixed_in: FixedIn
+    severity: Extra | None
+    note: str | None = None
+    source: tuple[str, ...] = ()
+    confidence: str = ""
+    extra: Extra = field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, data: object, where: str) -> "Advisory":
+        """Read one advisory."""
+        get = Fields(data, where)
+        affects = Fields(get.take("affects") or {}, get.at("affects"))
+        return cls(
+            id=get.text("id"),
+            title=get.maybe_text("title"),
+            first_seen=get.day("first_seen"),
+            published=get.day("published"),
+            cve=get.maybe_text("cve"),
+            component=affects.maybe_text("component"),
+            versions=affects.maybe_text("versions"),
+            lines=affects.texts("lines"),
+            releases=affects.texts("releases"),
+            fixed_in=FixedIn.from_dict(get.take("fixed_in"), get.at("fixed_in")),
+            severity=get.mapping("severity") or None,
+            note=get.maybe_text("note"),
+            source=get.texts("source"),
+            confidence=get.maybe_text("confidence") or "",
+            extra=get.rest(),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "id": self.id,
+            "cve": self.cve,
+            "published": day_text(self.published),
+            "first_seen": day_text(self.first_seen),
+            "title": self.title,
+            "affects": {
+                "component": self.component,
+                "versions": self.versions,
+                "lines": list(self.lines),
+                "releases": list(self.releases),
+            },
+            "fixed_in": self.fixed_in.to_dict(),
+            "severity": dict(self.severity) if self.severity else None,
+            "note": self.note,
+            "source": list(self.source),
+            "confidence": self.confidence,
+            **self.extra,
+        }
+
+    @property
+    def disclosed(self) -> dt.date | None:
+        """The first day on which the public could know."""
+        return min((day for day in (self.first_seen, self.published) if day), default=None)
+
+    @property
+    def rating(self) -> str | None:
+        """The CVE record's word, or None: nothing is invented."""
+        rating = (self.severity or {}).get("rating")
+        return rating if isinstance(rating, str) else None

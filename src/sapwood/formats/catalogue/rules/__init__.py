@@ -1,0 +1,1 @@
+"""What is checked about a catalogue: one module per part of it."""

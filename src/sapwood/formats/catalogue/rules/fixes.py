@@ -1,0 +1,187 @@
+"""Distribution versions and advisories: what they name exists, and nothing comes before its cause."""
+
+import datetime as dt
+from collections.abc import Iterator
+from itertools import pairwise
+
+from packaging.version import Version
+
+from sapwood.formats.catalogue.document import Catalogue
+from sapwood.formats.catalogue.finding import Finding, error, note, warning
+from sapwood.formats.catalogue.model import Advisory, DistributionVersion
+from sapwood.formats.catalogue.order import LineOrder, find_line, find_release, line_of, version_key
+
+DAY = dt.timedelta(days=1)
+RATINGS = ("none", "low", "medium", "high", "critical")
+
+
+def check_distributions(catalogue: Catalogue) -> Iterator[Finding]:
+    """All rules about distribution versions."""
+    for name, versions in catalogue.distributions.items():
+        place = f"distributions.{name}"
+        seen: set[str] = set()
+        for entry in versions:
+            where = f"{place}.{entry.version}"
+            if entry.version in seen:
+                yield error("distribution.duplicate", where, f"{entry.version} stands twice")
+            seen.add(entry.version)
+            if version_key(entry.version) is None:
+                yield error("distribution.version", where, f"{entry.version} is not a version")
+            yield from _ships(catalogue, entry, where)
+            yield from _dates(catalogue, entry, where)
+        yield from _ascending(catalogue, place, versions)
+        yield from _majors(catalogue, place, versions)
+
+
+def _ships(catalogue: Catalogue, entry: DistributionVersion, where: str) -> Iterator[Finding]:
+    found = find_release(catalogue, entry.ships)
+    if found is None:
+        yield error("distribution.ships_unknown", where, f"it ships {entry.ships}, which is not a release")
+        return
+    released = found[1].date or found[1].not_before
+    if not released:
+        return
+    if entry.date and released - entry.date > DAY:
+        yield error("distribution.before_release", where, f"it is of {entry.date}, {entry.ships} is of {released}")
+    elif entry.date and released - entry.date == DAY:
+        yield note("distribution.day_before_release", where, f"it is one day older than {entry.ships}")
+    if entry.changelog_date and released - entry.changelog_date > DAY:
+        text = f"its changelog says {entry.changelog_date}, before {entry.ships} was released on {released}"
+        yield warning("distribution.changelog_before_release", where, text)
+
+
+def _dates(catalogue: Catalogue, entry: DistributionVersion, where: str) -> Iterator[Finding]:
+    if entry.date and entry.tag_date and abs(entry.date - entry.tag_date) > DAY:
+        yield warning("distribution.tag_moved", where, f"published on {entry.date}, but its tag is of {entry.tag_date}")
+    if entry.date and entry.changelog_date and entry.changelog_date - entry.date > DAY:
+        text = f"published on {entry.date}, but its changelog says {entry.changelog_date}"
+        yield warning("distribution.changelog_differs", where, text)
+    if entry.changelog_date and not entry.tag_date:
+        yield warning("distribution.unpublished", where, "only a changelog vouches for it: there is no tag")
+    if entry.date and (entry.date > catalogue.as_of) != entry.after_as_of:
+        yield error("distribution.after_as_of", where, f"of {entry.date}; the catalogue is of {catalogue.as_of}")
+
+
+def _ascending(catalogue: Catalogue, place: str, versions: tuple[DistributionVersion, ...]) -> Iterator[Finding]:
+    order = LineOrder.of(catalogue.lines)
+    keyed = [(version_key(entry.version), entry) for entry in versions]
+    kept = [(key, entry) for key, entry in keyed if key is not None]
+    for (first, one), (second, other) in pairwise(kept):
+        where = f"{place}.{other.version}"
+        if second < first:
+            yield error("distribution.order", where, f"{other.version} stands after {one.version}")
+        elif order.older(other.ships, one.ships):
+            yield error("distribution.goes_back", where, f"{other.version} ships {other.ships}, {one.version} {one.ships}")
+        if second.major == first.major and one.date and other.date and other.date < one.date:
+            yield error("distribution.order", where, f"{other.version} is of {other.date}, {one.version} of {one.date}")
+        if other.first_with_release == (other.ships in {entry.ships for _, entry in kept if entry is not other and _before(entry, other)}):
+            text = "called" if other.first_with_release else "not called"
+            yield error("distribution.first", where, f"it is {text} the first version with {other.ships}")
+
+
+def _before(one: DistributionVersion, other: DistributionVersion) -> bool:
+    first, second = version_key(one.version), version_key(other.version)
+    return first is not None and second is not None and first < second
+
+
+def _majors(catalogue: Catalogue, place: str, versions: tuple[DistributionVersion, ...]) -> Iterator[Finding]:
+    """One major per line: the line that most versions of a major ship is that major's line."""
+    order = LineOrder.of(catalogue.lines)
+    counts: dict[int, dict[str, int]] = {}
+    for entry in versions:
+        key = version_key(entry.version)
+        if key is not None:
+            tally = counts.setdefault(key.major, {})
+            line = line_of(entry.ships)
+            tally[line] = tally.get(line, 0) + 1
+    home = {major: max(tally, key=lambda line: tally[line]) for major, tally in counts.items()}
+    for entry in versions:
+        key = version_key(entry.version)
+        if key is not None and line_of(entry.ships) != home[key.major]:
+            where = f"{place}.{entry.version}"
+            yield error("distribution.major", where, f"{key.major} belongs to {home[key.major]}, it ships {entry.ships}")
+    for first, second in pairwise(sorted(home)):
+        one, other = order.line_index(home[first]), order.line_index(home[second])
+        if one is not None and other is not None and other - one != second - first:
+            yield error("distribution.major", place, f"{first} is {home[first]} and {second} is {home[second]}")
+
+
+def check_advisories(catalogue: Catalogue) -> Iterator[Finding]:
+    """All rules about advisories."""
+    seen: set[str] = set()
+    for advisory in catalogue.advisories:
+        where = f"advisories.{advisory.id}"
+        if advisory.id in seen:
+            yield error("id.duplicate", where, f"the advisory {advisory.id} stands twice")
+        seen.add(advisory.id)
+        yield from _affected(catalogue, advisory, where)
+        yield from _fix(catalogue, advisory, where)
+        yield from _severity(advisory, where)
+        yield from _disclosure(catalogue, advisory, where)
+
+
+def _affected(catalogue: Catalogue, advisory: Advisory, where: str) -> Iterator[Finding]:
+    for name in advisory.lines:
+        if find_line(catalogue, name) is None:
+            yield error("advisory.unknown_line", where, f"it names the line {name}, which does not exist")
+    for version in advisory.releases:
+        found = find_release(catalogue, version)
+        if found is None:
+            yield error("advisory.unknown_release", where, f"it names {version}, which is not a release")
+        elif advisory.lines and found[0].name not in advisory.lines:
+            yield error("advisory.line_missing", where, f"{version} is affected, its line {found[0].name} is not")
+
+
+def _fix(catalogue: Catalogue, advisory: Advisory, where: str) -> Iterator[Finding]:
+    order = LineOrder.of(catalogue.lines)
+    for tag in advisory.fixed_in.tags:
+        found = find_release(catalogue, tag)
+        if found is None:
+            yield error("advisory.fix_unknown", where, f"it is fixed in {tag}, which is not a release")
+            continue
+        line, release = found
+        if line.name not in advisory.lines and advisory.lines and release is not line.first:
+            text = f"the fix came with {tag}, a later release of {line.name}, which is not called affected"
+            yield warning("advisory.range", where, text)
+    tag = advisory.fixed_in.tag
+    for version in advisory.releases:
+        if tag and order.older(version, tag) is False:
+            yield error("advisory.affected_not_older", where, f"{version} is affected and not older than the fixed {tag}")
+    for name, text in advisory.fixed_in.distributions.items():
+        yield from _fixed_distribution(catalogue, advisory, name, text, where)
+
+
+def _fixed_distribution(
+    catalogue: Catalogue, advisory: Advisory, name: str, text: str, where: str
+) -> Iterator[Finding]:
+    entries = {entry.version: entry for entry in catalogue.distributions.get(name, ())}
+    entry = entries.get(text)
+    key: Version | None = version_key(text)
+    if entry is None or key is None:
+        yield error("advisory.fix_unknown", where, f"it is fixed in {name} {text}, which is not listed")
+        return
+    if entry.date and advisory.disclosed and entry.date < advisory.disclosed - DAY and not advisory.fixed_in.branch:
+        yield warning("advisory.fix_early", where, f"{name} {text} is older than the first mention of {advisory.disclosed}")
+
+
+def _severity(advisory: Advisory, where: str) -> Iterator[Finding]:
+    if advisory.severity is None:
+        return
+    source = str(advisory.severity.get("source") or "")
+    if not advisory.cve or not source.startswith("cve#"):
+        yield error("advisory.severity_source", where, "its severity does not come from a CVE record")
+    elif source.partition("#")[2] != advisory.cve:
+        yield error("advisory.severity_source", where, f"its severity comes from {source}, its record is {advisory.cve}")
+    if advisory.rating not in RATINGS:
+        yield error("advisory.rating", where, f"{advisory.rating!r} is none of {', '.join(RATINGS)}")
+
+
+def _disclosure(catalogue: Catalogue, advisory: Advisory, where: str) -> Iterator[Finding]:
+    if advisory.first_seen is None:
+        yield error("advisory.first_seen", where, "it does not say since when the public knows")
+        return
+    if advisory.published and advisory.published < advisory.first_seen:
+        text = f"published on {advisory.published}, before its first mention of {advisory.first_seen}"
+        yield error("advisory.dates", where, text)
+    if advisory.first_seen > catalogue.as_of:
+        yield error("advisory.after_as_of", where, f"first seen on {advisory.first_seen}, after {catalogue.as_of}")

@@ -1,0 +1,232 @@
+"""Lines: names, letters, cuts, releases in order, tags, support windows."""
+
+import datetime as dt
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from sapwood.formats.catalogue.document import Catalogue
+from sapwood.formats.catalogue.finding import Finding, error, note, warning
+from sapwood.formats.catalogue.model import Line, Release, Span
+
+DAY = dt.timedelta(days=1)
+STATUSES = ("supported", "unsupported", "planned")
+CONFIDENCES = ("verified", "reported")
+
+
+def check_lines(catalogue: Catalogue) -> Iterator[Finding]:
+    """All rules about lines and their releases."""
+    yield from _names(catalogue)
+    yield from _tag_forms(catalogue)
+    for line in catalogue.lines:
+        yield from _status(line)
+        yield from _cut(line)
+        yield from _releases(line, catalogue.as_of)
+        yield from _notes(line)
+    yield from _support_windows(catalogue)
+    yield from _notes_follow(catalogue)
+
+
+def place(line: Line, release: Release | None = None) -> str:
+    """Where in the document a line or release stands."""
+    return f"lines.{line.name}.releases.{release.version}" if release else f"lines.{line.name}"
+
+
+def _names(catalogue: Catalogue) -> Iterator[Finding]:
+    seen: set[str] = set()
+    versions: set[str] = set()
+    for line in catalogue.lines:
+        if line.name in seen:
+            yield error("line.duplicate", place(line), f"the line {line.name} stands twice")
+        seen.add(line.name)
+        if line.letter and not line.name.upper().startswith(line.letter.upper()):
+            yield error("line.letter", place(line), f"{line.name} does not begin with its letter {line.letter}")
+        for release in line.releases:
+            for name in {release.version, release.tag}:
+                if name in versions:
+                    yield error("release.duplicate", place(line, release), f"{name} stands twice")
+                versions.add(name)
+    lettered = [line for line in catalogue.lines if line.letter]
+    for before, after in pairwise(lettered):
+        if ord(after.letter[0].upper()) != ord(before.letter[0].upper()) + 1:
+            yield error(
+                "line.letter_order", place(after), f"the letter {after.letter} does not follow {before.letter} ({before.name})"
+            )
+
+
+def _tag_forms(catalogue: Catalogue) -> Iterator[Finding]:
+    prefixes: list[str] = []
+    for line in catalogue.lines:
+        prefix = _prefix(line)
+        if prefix is None:
+            continue
+        if prefix in prefixes and prefixes[-1] != prefix:
+            yield error("line.tag_form", place(line), f"tags of {line.name} go back to {prefix}, which an earlier line ended")
+        if not prefixes or prefixes[-1] != prefix:
+            prefixes.append(prefix)
+        for release in line.releases:
+            yield from _tag(line, release, prefix)
+
+
+def _prefix(line: Line) -> str | None:
+    form = line.tag_form or (line.last.tag if line.last else None)
+    return form.split("{")[0].split(line.name)[0] if form else None
+
+
+def _tag(line: Line, release: Release, prefix: str) -> Iterator[Finding]:
+    where = place(line, release)
+    if release.tag != prefix + release.version:
+        yield error("release.tag_form", where, f"the tag {release.tag} is not {prefix}{release.version}")
+    bare = release.version == line.name and release is line.first
+    if bare or re.fullmatch(re.escape(line.name) + r"\.[1-9][0-9]*", release.version):
+        return
+    corrected = re.fullmatch(re.escape(line.name) + r"\.([1-9][0-9]*)[a-z]", release.version)
+    twins = [item.version for item in line.releases]
+    if corrected and f"{line.name}.{corrected[1]}" in twins:
+        yield note("release.number_exception", where, f"{release.version} is not of the form {line.name}.N")
+    else:
+        yield error("release.number", where, f"{release.version} is not of the form {line.name}.N")
+
+
+def _status(line: Line) -> Iterator[Finding]:
+    where = place(line)
+    if line.status not in STATUSES:
+        yield error("line.status", where, f"the status {line.status!r} is none of {', '.join(STATUSES)}")
+    if line.status == "planned" and line.releases:
+        yield error("line.planned_released", where, f"{line.name} is planned and yet has releases")
+    if line.status != "planned" and not line.releases:
+        yield error("line.unreleased", where, f"{line.name} is {line.status} without a release")
+    if line.confidence not in {"", *CONFIDENCES}:
+        yield error("confidence.unknown", where, f"the confidence {line.confidence!r} is none of {', '.join(CONFIDENCES)}")
+
+
+def _cut(line: Line) -> Iterator[Finding]:
+    where = f"{place(line)}.cut"
+    first = line.first.out_by if line.first else None
+    if line.cut and first and line.cut > first:
+        yield error("line.cut_after_release", where, f"cut on {line.cut}, after the first release of {first}")
+    if line.cut and line.cut_window:
+        yield from _cut_window(line, line.cut, line.cut_window)
+    if line.cut and line.cut_stated and abs(line.cut - line.cut_stated) > DAY:
+        yield warning(
+            "line.cut_disputed", where, f"the official table says {line.cut_stated}, the catalogue holds {line.cut}"
+        )
+
+
+def _cut_window(line: Line, cut: dt.date, window: Span) -> Iterator[Finding]:
+    where = f"{place(line)}.cut"
+    start, end = window.days()
+    if start and end and start > end:
+        yield error("line.cut_window", where, f"the window ends on {end} before it starts on {start}")
+        return
+    off = max((start - cut) if start else dt.timedelta(), (cut - end) if end else dt.timedelta())
+    if off > DAY:
+        shape = error if line.cut_confidence == "verified" else warning
+        yield shape("line.cut_outside_window", where, f"{cut} lies {off.days} days outside the branch points {start} to {end}")
+    elif off == DAY:
+        yield note("line.cut_near_window", where, f"{cut} is one day off the branch points {start} to {end}")
+
+
+def _releases(line: Line, as_of: dt.date) -> Iterator[Finding]:
+    numbers = [_number(line, release) for release in line.releases]
+    for before, after in pairwise(zip(line.releases, numbers, strict=True)):
+        (one, first), (other, second) = before, after
+        where = place(line, other)
+        if one.date and other.date and other.date < one.date:
+            yield error("release.order", where, f"{other.version} ({other.date}) is older than {one.version} ({one.date})")
+        if first is not None and second is not None and second[0] - first[0] > 1:
+            yield error("release.gap", where, f"between {one.version} and {other.version} a number is missing")
+        if first is not None and second is not None and second <= first:
+            yield error("release.order", where, f"{other.version} stands after {one.version}")
+    if numbers and numbers[0] is not None and numbers[0][0] > 1:
+        yield error("release.gap", place(line, line.releases[0]), "the line does not begin with its first release")
+    for release in line.releases:
+        yield from _release_date(line, release, as_of)
+
+
+def _number(line: Line, release: Release) -> tuple[int, str] | None:
+    if release.version == line.name:
+        return 0, ""
+    match = re.fullmatch(re.escape(line.name) + r"\.([0-9]+)([a-z]?)", release.version)
+    return (int(match[1]), match[2]) if match else None
+
+
+def _release_date(line: Line, release: Release, as_of: dt.date) -> Iterator[Finding]:
+    where = place(line, release)
+    if release.date and release.date > as_of:
+        yield error("release.after_as_of", where, f"released on {release.date}, after the catalogue's day {as_of}")
+    if not release.listed:
+        yield warning("release.unlisted", where, f"{release.version} is not in the official table")
+    early, late = release.not_before, release.not_after
+    if early and late and early > late:
+        yield error("release.window", where, f"not before {early} and not after {late} exclude each other")
+        return
+    if release.date is None and not (early and late):
+        yield warning("release.undated", where, f"{release.version} has neither a date nor a span")
+    if release.date and ((early and release.date < early) or (late and release.date > late)):
+        yield error("release.outside_window", where, f"{release.date} lies outside {early} to {late}")
+    elif early and late and late - early > DAY:
+        yield warning("release.date_uncertain", where, f"{release.version} came out between {early} and {late}")
+
+
+def _support_windows(catalogue: Catalogue) -> Iterator[Finding]:
+    for line, after in pairwise(catalogue.lines):
+        opens = after.first.out_by if after.first else None
+        where = f"{place(line)}.supported_until"
+        if opens is None and line.supported_until and line.releases:
+            yield error("support.gap", where, f"support ends on {line.supported_until}, but {after.name} is not out")
+        elif opens and line.releases and line.supported_until is None:
+            yield error("support.overlap", where, f"{line.name} has no end of support, but {after.name} came out on {opens}")
+        elif opens and line.supported_until and line.supported_until < opens:
+            yield error("support.gap", where, f"support ends on {line.supported_until}, {after.name} came out on {opens}")
+        elif opens and line.supported_until and line.supported_until > opens:
+            yield error("support.overlap", where, f"support ends on {line.supported_until}, {after.name} came out on {opens}")
+    yield from _support_status(catalogue)
+
+
+def _support_status(catalogue: Catalogue) -> Iterator[Finding]:
+    supported = [line for line in catalogue.lines if line.status == "supported"]
+    if len(supported) > 1:
+        names = ", ".join(line.name for line in supported)
+        yield error("support.several", "lines", f"more than one line is called supported: {names}")
+    released = [line for line in catalogue.lines if line.releases]
+    for line in released:
+        ended = line.supported_until is not None and line.supported_until <= catalogue.as_of
+        if ended and line.status == "supported":
+            yield error(
+                "support.status", place(line), f"called supported, but support ended on {line.supported_until}"
+            )
+        if not ended and line.status == "unsupported":
+            yield error("support.status", place(line), "called unsupported, but its support has not ended")
+    if released and not supported:
+        yield error("support.none", "lines", "no line is called supported")
+
+
+def _notes(line: Line) -> Iterator[Finding]:
+    if not line.notes_span:
+        return
+    start, end = line.notes_span.days()
+    where = f"{place(line)}.notes_span"
+    first = line.first.out_by if line.first else None
+    if start and end and start > end:
+        yield error("notes.reversed", where, f"the notes start on {start} and end on {end}")
+    if end and line.cut and abs(end - line.cut) > DAY:
+        yield warning("notes.end_differs", where, f"the notes end on {end}, the line was cut on {line.cut}")
+    if end and not line.cut and line.planned == end.isoformat():
+        yield warning("notes.end_is_release", where, f"the notes end on the day of the planned release, {end}")
+    if end and first and end >= first:
+        yield warning("notes.end_differs", where, f"the notes end on {end}, not before the first release of {first}")
+
+
+def _notes_follow(catalogue: Catalogue) -> Iterator[Finding]:
+    for before, line in pairwise(catalogue.lines):
+        start = line.notes_span.days()[0] if line.notes_span else None
+        if start is None:
+            continue
+        ends = (before.notes_span.days()[1] if before.notes_span else None) or before.cut
+        if ends and abs(start - ends) > DAY:
+            yield warning(
+                "notes.start_differs",
+                f"{place(line)}.notes_span",
+                f"the notes start on {start}, those of {before.name} end on {ends}",
+            )
