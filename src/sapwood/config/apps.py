@@ -1,6 +1,9 @@
 """The composition root as a Django app: it loads last and connects the modules."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
+from typing_extensions import override
 
 
 class ConfigConfig(AppConfig):
@@ -8,3 +11,8 @@ class ConfigConfig(AppConfig):
 
     name = "sapwood.config"
     label = "config"
+
+    @override
+    def ready(self) -> None:
+        """Register what only the whole can know."""
+        import_module("sapwood.config.panels")
