@@ -1,0 +1,59 @@
+"""The HTTP API's guards: tokens and permissions."""
+
+from typing import Any
+
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+from typing_extensions import override
+
+from sapwood.accounts.actions.tokens import authenticate_token
+from sapwood.accounts.data import ANYWHERE
+from sapwood.accounts.models import ApiToken, User
+from sapwood.accounts.permissions import permission
+from sapwood.accounts.queries import user_has
+from sapwood.core.clock import system_clock
+
+_PARTS = 2
+
+
+class TokenAuthentication(BaseAuthentication):
+    """`Authorization: Bearer sapw_…`; what the token may do is cut to what its owner may do now."""
+
+    @override
+    def authenticate(self, request: Request) -> tuple[User, ApiToken] | None:
+        parts = get_authorization_header(request).split()
+        if not parts or parts[0].lower() != b"bearer":
+            return None
+        secret = parts[1].decode("ascii", errors="replace") if len(parts) == _PARTS else ""
+        token = authenticate_token(secret, now=system_clock().now())
+        if token is None:
+            raise AuthenticationFailed("This token is unknown, expired or revoked.")
+        return token.user, token
+
+    @override
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="sapwood"'
+
+
+def Needs(code: str) -> type[BasePermission]:  # noqa: N802 - read as the class that it makes
+    """A DRF permission class: `permission_classes = [Needs("inbox.decide")]`.
+
+    A narrowed grant opens the endpoint; `check_object_permissions` then holds the object against it.
+    """
+    permission(code)
+
+    class HoldsPermission(BasePermission):
+        sapwood_permission = code
+
+        @override
+        def has_permission(self, request: Request, view: APIView) -> bool:
+            return user_has(request.user, code, ANYWHERE)
+
+        @override
+        def has_object_permission(self, request: Request, view: APIView, obj: Any) -> bool:
+            return user_has(request.user, code, obj)
+
+    return HoldsPermission
