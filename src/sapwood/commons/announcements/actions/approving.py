@@ -1,0 +1,100 @@
+"""Approving exactly one text, and staging what was approved."""
+
+import datetime as dt
+import uuid
+
+from django.db import transaction
+
+from sapwood.commons.announcements.actions.writing import open_revision, problems_of
+from sapwood.commons.announcements.documents import consent_sha256
+from sapwood.commons.announcements.errors import (
+    AnnouncementInvalidError,
+    ConsentMissingError,
+    SecondPersonError,
+    WrongStateError,
+)
+from sapwood.commons.announcements.models import Answer, Channel, Revision, RevisionApproval, State
+from sapwood.commons.announcements.people import identity
+from sapwood.commons.announcements.staging import hand_over
+from sapwood.core import audit
+from sapwood.core.data import Actor
+from sapwood.formats.announcement import Kind
+
+
+@transaction.atomic
+def approve(announcement_uuid: uuid.UUID, *, sha256: str, actor: Actor, now: dt.datetime) -> Revision:
+    """Give one's word for exactly this text. For the security channel it must be a person who did not write it."""
+    revision = open_revision(announcement_uuid, sha256)
+    if revision.state == State.DRAFT:
+        raise WrongStateError("The draft has not been submitted.", hint="Submit it for approval first.")
+    if needs_second_person(revision) and identity(actor) in revision.author_keys:
+        raise SecondPersonError(
+            "What goes to the security channel is approved by somebody who did not write it.",
+            hint="Ask a colleague to approve it.",
+        )
+    row = audit.record(
+        actor=actor,
+        action="announcements.approve",
+        subject=str(announcement_uuid),
+        details={"revision": revision.number, "sha256": sha256},
+        at=now,
+    )
+    RevisionApproval.objects.get_or_create(
+        revision=revision,
+        person_key=identity(actor),
+        sha256=sha256,
+        defaults={"person_ref": row.actor_ref, "approved_at": now},
+    )
+    revision.state, revision.approved_at = State.APPROVED, now
+    revision.save(update_fields=["state", "approved_at"])
+    return revision
+
+
+@transaction.atomic
+def stage(announcement_uuid: uuid.UUID, *, sha256: str, actor: Actor, now: dt.datetime) -> Revision:
+    """Put exactly this approved text before the channel's signers. No key is touched here."""
+    revision = open_revision(announcement_uuid, sha256)
+    problems = problems_of(revision)
+    if problems:
+        raise AnnouncementInvalidError(problems)
+    if not is_approved(revision):
+        raise WrongStateError("This text has not been approved.", hint="Have it approved first.")
+    if not has_consent(revision):
+        raise ConsentMissingError(
+            f"{revision.organisation} has not agreed to exactly this text.", hint="Ask for its consent first."
+        )
+    revision.state, revision.staged_at = State.STAGED, now
+    revision.save(update_fields=["state", "staged_at"])
+    audit.record(
+        actor=actor,
+        action="announcements.stage",
+        subject=str(announcement_uuid),
+        details={"revision": revision.number, "sha256": sha256, "channel": revision.channel},
+        at=now,
+    )
+    transaction.on_commit(lambda: hand_over(revision))
+    return revision
+
+
+def needs_second_person(revision: Revision) -> bool:
+    """Whether author and approver must be two people."""
+    return bool(revision.channel == Channel.SECURITY)
+
+
+def is_approved(revision: Revision) -> bool:
+    """Whether the text as it stands has the approval that it needs; one for another text counts for nothing."""
+    words = revision.approvals.filter(sha256=revision.sha256)
+    if revision.state != State.APPROVED:
+        return False
+    if needs_second_person(revision):
+        words = words.exclude(person_key__in=revision.author_keys)
+    return words.exists()
+
+
+def has_consent(revision: Revision) -> bool:
+    """Whether the organisation that a case study describes has agreed to exactly this text; true for all else."""
+    if revision.kind != Kind.CASE_STUDY.value:
+        return True
+    return revision.announcement.consents.filter(
+        text_sha256=consent_sha256(revision.raw), organisation=revision.organisation, answer=Answer.AGREED
+    ).exists()

@@ -1,0 +1,127 @@
+"""What makes an announcement fit to publish, beyond its format; the same for files, forms, REST and imports."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from sapwood.commons.announcements.data import Problem
+from sapwood.commons.announcements.documents import document_bytes, path_in, read_announcement
+from sapwood.commons.announcements.models import Channel
+from sapwood.core.markup import check_url, clean_text
+from sapwood.formats.announcement import Announcement, Kind
+from sapwood.formats.canonical import JSON
+from sapwood.formats.conditions import NotUnderstood, parts_of
+from sapwood.formats.errors import FormatError
+
+SECURITY_KINDS: Final = frozenset({Kind.ADVISORY, Kind.SECURITY_PRE_ANNOUNCEMENT})
+MAX_TITLE_CHARS: Final = 200
+_LINK: Final = re.compile(r"\]\(\s*<?([^)\s>]+)|<([a-zA-Z][a-zA-Z0-9+.-]*:[^>\s]+)>|^\s{0,3}\[[^\]]+\]:\s*<?(\S+?)>?(?:\s|$)")
+_PLACEHOLDER: Final = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+_HTML: Final = re.compile(r"</?[a-zA-Z][^>]*>|<!--")
+_CODE: Final = re.compile(r"`[^`]*`")
+
+
+@dataclass(frozen=True)
+class Report:
+    """What is wrong, and what is only doubtful."""
+
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+
+
+def check_document(document: Mapping[str, JSON], *, organisation: str = "") -> Report:
+    """Everything that keeps a document from being published, with its place in the document."""
+    try:
+        announcement = read_announcement(document_bytes(document, revision=1))
+    except FormatError as error:
+        return Report(problems=(Problem(error.message, error.hint, path=path_in(error)),))
+    problems = [
+        *_channel_problems(announcement, organisation),
+        *_text_problems(announcement),
+        *_link_problems(announcement),
+    ]
+    return Report(tuple(problems), tuple(_warnings(announcement)))
+
+
+def _channel_problems(item: Announcement, organisation: str) -> Iterator[Problem]:
+    if item.channel not in Channel.values:
+        names = ", ".join(Channel.values)
+        yield Problem(f"There is no channel {item.channel!r} for announcements.", f"Use one of {names}.", path="channel")
+    if item.kind in SECURITY_KINDS and item.channel != Channel.SECURITY:
+        hint = "Write channel: security; a second person then has to approve it."
+        yield Problem(f"A {item.kind.value} goes to the security channel only.", hint, path="channel")
+    if item.kind is Kind.CASE_STUDY and not organisation:
+        hint = "Add organisation: with name: and email: of whom it describes."
+        yield Problem("A case study must name the organisation that it describes.", hint, path="kind")
+
+
+def _text_problems(item: Announcement) -> Iterator[Problem]:
+    if not any(text.origin.value == "author" for text in item.texts.values()):
+        yield Problem("No text is the author's own.", "Leave origin out of the original.", path="texts")
+    for locale, text in item.texts.items():
+        for name in ("title", "summary", "question", "seeks"):
+            value = getattr(text, name)
+            if value and clean_text(value, len(value)) != value:
+                hint = "Remove controls, direction overrides, invisible characters and doubled spaces."
+                yield Problem(f"The {name} holds characters that mislead readers.", hint, path=f"texts.{locale}.{name}")
+        if len(text.title) > MAX_TITLE_CHARS:
+            hint = f"Keep it to {MAX_TITLE_CHARS}."
+            yield Problem(f"The title has {len(text.title)} characters.", hint, path=f"texts.{locale}.title")
+        yield from _body_problems(locale, text.body)
+
+
+def _body_problems(locale: str, body: str) -> Iterator[Problem]:
+    path = f"texts.{locale}.body"
+    for number, line in _prose(body):
+        if re.search(r"!\[", line):
+            hint = "Link to the picture instead: remote pictures tell their server who reads."
+            yield Problem("Pictures are not shown.", hint, line=number, path=path)
+        if _HTML.search(line):
+            yield Problem("HTML is shown as text.", "Write Markdown.", line=number, path=path)
+        for match in _LINK.finditer(line):
+            address = next(group for group in match.groups() if group)
+            report = check_url(address)
+            if not report.ok:
+                hint = "Write the whole https address."
+                yield Problem(f"The link {address[:80]!r} is not safe: {report.why}.", hint, line=number, path=path)
+
+
+def _link_problems(item: Announcement) -> Iterator[Problem]:
+    for index, link in enumerate(item.links):
+        report = check_url(link.url)
+        if not report.ok:
+            yield Problem(f"The link is not safe: {report.why}.", "Write the whole https address.", path=f"links[{index}].url")
+
+
+def _warnings(item: Announcement) -> Iterator[Problem]:
+    kinds = {link.kind for link in item.links}
+    if item.kind is Kind.FEEDBACK_REQUEST and not kinds & {"survey", "forum"}:
+        hint = "Add a link of the kind survey or forum."
+        yield Problem("A feedback request without a way to answer is a one-way notice.", hint, path="links")
+    if item.condition is not None:
+        for part in parts_of(item.condition):
+            if isinstance(part, NotUnderstood):
+                hint = "Sites will show it with a note that they cannot tell whether it concerns them."
+                yield Problem(f"In the condition, {part.why}.", hint, path="condition")
+    for locale, text in item.texts.items():
+        for name in ("title", "summary", "body"):
+            for placeholder in _unknown_placeholders(getattr(text, name)):
+                hint = "Only {{site_name}} is filled in."
+                yield Problem(f"{{{{{placeholder}}}}} stays as it is.", hint, path=f"texts.{locale}.{name}")
+
+
+def _unknown_placeholders(text: str) -> Iterable[str]:
+    return [match[1][:40] for match in _PLACEHOLDER.finditer(text) if match[0] != "{{site_name}}"]
+
+
+def _prose(body: str) -> Iterator[tuple[int, str]]:
+    """The lines that are not code, numbered from 1; code spans are blanked."""
+    fence = ""
+    for number, line in enumerate(body.split("\n"), start=1):
+        mark = re.match(r"\s{0,3}(`{3,}|~{3,})", line)
+        if mark:
+            fence = "" if fence and mark[1].startswith(fence) else fence or mark[1]
+            continue
+        if not fence:
+            yield number, _CODE.sub("", line)

@@ -1,0 +1,111 @@
+"""Reads of announcements: what is live, what waits, what the public sees."""
+
+import datetime as dt
+import uuid
+
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+
+from sapwood.commons.announcements.data import DEFAULT_LIVE_ITEMS, LiveBudget
+from sapwood.commons.announcements.models import (
+    OPEN_STATES,
+    Answer,
+    Announcement,
+    Budget,
+    CaseStudyConsent,
+    Reference,
+    Relation,
+    Revision,
+    RevisionApproval,
+    State,
+)
+from sapwood.formats.announcement import Kind
+from sapwood.formats.conditions import parse_condition
+from sapwood.formats.errors import FormatError
+from sapwood.formats.evaluation import evaluate
+from sapwood.formats.publication import Audience
+
+LEFT_THE_HOUSE = (State.STAGED, State.PUBLISHED)
+
+
+def newest(*states: str) -> QuerySet[Revision]:
+    """For each announcement, its newest revision in one of these states."""
+    newer = Revision.objects.filter(announcement=OuterRef("announcement"), state__in=states).order_by("-number")
+    return (
+        Revision.objects.select_related("announcement").filter(state__in=states, pk=Subquery(newer.values("pk")[:1]))
+    )
+
+
+def live(rows: QuerySet[Revision], now: dt.datetime) -> QuerySet[Revision]:
+    """Those of `rows` whose window is open and that nothing published has replaced."""
+    replaced = Reference.objects.filter(
+        relation=Relation.SUPERSEDES,
+        target=OuterRef("announcement__uuid"),
+        revision__state__in=LEFT_THE_HOUSE,
+    )
+    return rows.filter(
+        Q(publish_at=None) | Q(publish_at__lte=now), Q(expires_at=None) | Q(expires_at__gt=now), ~Exists(replaced)
+    )
+
+
+def live_budgets(now: dt.datetime) -> list[LiveBudget]:
+    """For each audience, how many announcements are live, and how many should be at most."""
+    limits = dict(Budget.objects.values_list("audience", "live_items"))
+    titles: dict[str, list[str]] = {audience.value: [] for audience in Audience}
+    for audience, title in live(newest(*LEFT_THE_HOUSE), now).order_by("pk").values_list("audience", "title"):
+        titles.setdefault(audience, []).append(title)
+    return [
+        LiveBudget(audience, len(names), limits.get(audience, DEFAULT_LIVE_ITEMS), tuple(names))
+        for audience, names in titles.items()
+    ]
+
+
+def published() -> QuerySet[Revision]:
+    """What anybody may read: the newest published revision of each announcement that was not retracted."""
+    return newest(State.PUBLISHED).exclude(announcement__revisions__state=State.RETRACTED)
+
+
+def public_list(
+    now: dt.datetime, *, audience: str = "", release: str = "", locale: str = "", kind: str = ""
+) -> QuerySet[Revision]:
+    """The public announcements page: live, newest first; for one release, what does not certainly spare it."""
+    rows = live(published(), now)
+    if audience:
+        rows = rows.filter(audience=audience)
+    if kind:
+        rows = rows.filter(kind=kind)
+    if release:
+        spared = [pk for pk, data in rows.exclude(condition=None).values_list("pk", "condition") if _spares(data, release)]
+        rows = rows.exclude(pk__in=spared)
+    if locale:
+        rows = rows.filter(pk__in=[pk for pk, names in rows.values_list("pk", "locales") if locale in names])
+    return rows.order_by("-published_at", "-pk")
+
+
+def waiting() -> QuerySet[Revision]:
+    """Everything that somebody still has to work on, oldest first."""
+    return Revision.objects.select_related("announcement").filter(state__in=OPEN_STATES).order_by("updated_at", "pk")
+
+
+def approvals_due() -> QuerySet[Revision]:
+    """What was submitted and waits for somebody's word."""
+    return waiting().filter(state=State.IN_REVIEW)
+
+
+def answers_to(announcement_uuid: uuid.UUID) -> QuerySet[Revision]:
+    """Published announcements that close this feedback request: you asked, we did."""
+    closing = Reference.objects.filter(relation=Relation.CLOSES, target=announcement_uuid).values("revision")
+    return published().filter(pk__in=closing)
+
+
+def asked_in(revision: Revision) -> QuerySet[Revision]:
+    """Published feedback requests that this revision closes."""
+    targets = revision.references.filter(relation=Relation.CLOSES).values("target")
+    return published().filter(announcement__uuid__in=targets, kind=Kind.FEEDBACK_REQUEST.value)
+
+
+def _spares(condition: object, release: str) -> bool:
+    """Whether a site on this release is certainly not concerned."""
+    try:
+        return evaluate(parse_condition(condition), {"release": release}).is_no
+    except FormatError:
+        return False
