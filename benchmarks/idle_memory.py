@@ -13,7 +13,13 @@ import time
 from pathlib import Path
 
 SETTLE_S = 20
-BARE = "import django.conf, time; django.conf.settings.configure(); django.setup(); print('ready', flush=True); time.sleep(60)"
+BARE = """
+import time, django.conf
+django.conf.settings.configure()
+django.setup()
+print("ready", flush=True)
+time.sleep(60)
+"""
 
 
 def pss_mb(pid: int) -> float:
