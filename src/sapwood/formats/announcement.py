@@ -18,6 +18,7 @@ from sapwood.formats.publication import (
     Publication,
     Severity,
     check_https,
+    check_links,
     normal_locale,
     pick_locale,
 )
@@ -95,9 +96,7 @@ class Announcement(Publication):
         """The links for a reader of this language: those bound to it, and those bound to none."""
         wanted = normal_locale(locale)
         return tuple(
-            link
-            for link in self.links
-            if not link.locale or f"{wanted}-".startswith(f"{normal_locale(link.locale)}-")
+            link for link in self.links if not link.locale or f"{wanted}-".startswith(f"{normal_locale(link.locale)}-")
         )
 
     def is_live(self, now: datetime) -> bool:
@@ -111,13 +110,10 @@ def check_announcement(item: Announcement) -> None:
     """What the schema cannot say: order of instants, addresses, references to itself. Raises SchemaError."""
     _in_order(item.publish_at, item.expires_at, "expires_at", "publish_at", strictly=True)
     if item.event:
-        _in_order(
-            item.event.starts_at, item.event.ends_at, "event.ends_at", "event.starts_at", strictly=False
-        )
+        _in_order(item.event.starts_at, item.event.ends_at, "event.ends_at", "event.starts_at", strictly=False)
         if item.event.remote_url:
             check_https(item.event.remote_url, "event.remote_url")
-    for index, link in enumerate(item.links):
-        check_https(link.url, f"links[{index}]")
+    check_links(item.links, "links")
     for name, others in (("supersedes", item.supersedes), ("closes", item.closes)):
         if item.uuid in others:
             raise SchemaError(f"The announcement names itself in {name}.", hint=f"Remove it from {name}.")

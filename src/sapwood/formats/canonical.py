@@ -176,9 +176,7 @@ def _check_item(path: str, item: JSON) -> None:
 
 def _what_came_instead(text: str) -> str:
     if text.lstrip()[:1] == "<":
-        return (
-            "This looks like a web page: a sign-in page or a proxy may have answered in place of the server."
-        )
+        return "This looks like a web page: a sign-in page or a proxy may have answered in place of the server."
     return "Check the document with a JSON tool, for instance: python3 -m json.tool FILE"
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final, Protocol
 
+from sapwood.formats.advisory import Advisory, check_advisory
 from sapwood.formats.announcement import Announcement, check_announcement
 from sapwood.formats.canonical import (
     JSON,
@@ -27,6 +28,8 @@ from sapwood.formats.errors import (
     UnknownTypeError,
     UnsupportedVersionError,
 )
+from sapwood.formats.release import Release, check_release
+from sapwood.formats.retraction import Retraction, check_retraction
 from sapwood.formats.schema import check_schema
 
 log = logging.getLogger(__name__)
@@ -89,6 +92,9 @@ TYPES: Final[Mapping[str, DocumentType]] = {
     item.name: item
     for item in (
         DocumentType("announcement", ONE, 1_000_000, lambda: Announcement, check_announcement),
+        DocumentType("release", ONE, 1_000_000, lambda: Release, check_release),
+        DocumentType("advisory", ONE, 1_000_000, lambda: Advisory, check_advisory),
+        DocumentType("retraction", ONE, 100_000, lambda: Retraction, check_retraction),
         DocumentType("catalogue", ONE, MAX_BYTES, _later("sapwood.formats.catalogue", "Catalogue")),
         DocumentType("sitefacts", ONE, 1_000_000, _later("sapwood.formats.sitefacts", "SiteFacts")),
     )

@@ -23,9 +23,7 @@ class Verdict:
 
     def __bool__(self) -> bool:
         """Refuse: unknown is neither true nor false, so a caller says which answer it means."""
-        raise TypeError(
-            "a Verdict is not a truth value; compare its answer, or ask is_yes, is_no, is_unknown"
-        )
+        raise TypeError("a Verdict is not a truth value; compare its answer, or ask is_yes, is_no, is_unknown")
 
     @property
     def is_yes(self) -> bool:

@@ -104,18 +104,25 @@ def fill_placeholders(text: str, *, site_name: str) -> str:
     return text.replace(SITE_NAME, site_name)
 
 
-def pick_locale(
-    texts: Iterable[str], wanted: str | Iterable[str], default: str = DEFAULT_LOCALE
-) -> str | None:
-    """Which of these languages to show: the first wanted one, each cut from its end (es-419, then es), then
-    the default likewise, then the first by name. None if there are none. (RFC 4647, section 3.4, look-up.)
+def pick_locale(texts: Iterable[str], wanted: str | Iterable[str], default: str = DEFAULT_LOCALE) -> str | None:
+    """Which of these languages to show: the first that matches what is wanted, then the default, then the
+    first by name. None if there are none.
+    """
+    names = sorted(texts)
+    first = [wanted] if isinstance(wanted, str) else [*wanted]
+    return match_locale(names, [*first, default]) or next(iter(names), None)
+
+
+def match_locale(texts: Iterable[str], wanted: str | Iterable[str]) -> str | None:
+    """The language that matches the first possible wish, each cut from its end: es-419, then es; else None.
+    (RFC 4647, section 3.4, look-up.)
     """
     available = {normal_locale(name): name for name in sorted(texts)}
-    for locale in [*([wanted] if isinstance(wanted, str) else wanted), default]:
+    for locale in [wanted] if isinstance(wanted, str) else wanted:
         for shorter in _shorter_and_shorter(locale):
             if shorter in available:
                 return available[shorter]
-    return next(iter(available.values()), None)
+    return None
 
 
 def normal_locale(locale: str) -> str:
@@ -139,6 +146,12 @@ def check_https(url: str, place: str) -> None:
             f"The link {place} {problem}: {shorten(url)}.",
             hint="Give an https address in ASCII; a name in another script in its xn-- form.",
         )
+
+
+def check_links(links: Iterable[Link], place: str) -> None:
+    """Raise SchemaError for the first link that is not a plain https address."""
+    for index, link in enumerate(links):
+        check_https(link.url, f"{place}[{index}]")
 
 
 def _problem_of(url: str) -> str:

@@ -65,9 +65,7 @@ class Record:
                 raise SchemaError(
                     f"The field {show_path(place)} is missing.", hint="Add it, or publish without this part."
                 )
-        extra = {
-            name: value for name, value in data.items() if name not in plan and name not in cls.constants
-        }
+        extra = {name: value for name, value in data.items() if name not in plan and name not in cls.constants}
         return cls(**values, extra=extra, explicit=frozenset(explicit))
 
     def to_dict(self) -> JSONObject:
@@ -84,9 +82,7 @@ def _plan(cls: type[Record]) -> Mapping[str, tuple[Codec, Any]]:
     """Codec and default of each field, worked out once for each class."""
     if cls not in _PLANS:
         hints = typing.get_type_hints(cls, include_extras=True)
-        _PLANS[cls] = {
-            f.name: (codec_of(hints[f.name]), _default(f)) for f in fields(cls) if f.name not in _OWN
-        }
+        _PLANS[cls] = {f.name: (codec_of(hints[f.name]), _default(f)) for f in fields(cls) if f.name not in _OWN}
     return _PLANS[cls]
 
 
@@ -172,9 +168,7 @@ def _map(inner: Codec) -> Codec:
 
 def wrong(path: str, expected: str) -> SchemaError:
     """The error for a value of the wrong kind."""
-    return SchemaError(
-        f"{show_path(path)} must be {expected}.", hint="Correct it and publish a new revision."
-    )
+    return SchemaError(f"{show_path(path)} must be {expected}.", hint="Correct it and publish a new revision.")
 
 
 def whole_second(value: datetime, name: str) -> datetime:

@@ -64,9 +64,7 @@ def _validator(document_type: str) -> Validator:
     return validator
 
 
-def _pattern(
-    validator: Validator, pattern: str, value: JSON, _schema: JSONObject
-) -> Iterator[ValidationError]:
+def _pattern(validator: Validator, pattern: str, value: JSON, _schema: JSONObject) -> Iterator[ValidationError]:
     """As jsonschema's own, but `$` is the end, as in ECMA 262; Python's also matches before a last newline."""
     if validator.is_type(value, "string") and not _compiled(pattern).search(value):
         yield ValidationError("does not match the pattern")

@@ -171,11 +171,7 @@ class LineOrder:
         return known(fact=truth.get(op, order >= 0))
 
     def _answer_order(self, left: Ref, right: Ref) -> int | None:
-        if (
-            isinstance(left, DistributionVersion)
-            or isinstance(right, DistributionVersion)
-            or left.line != right.line
-        ):
+        if isinstance(left, DistributionVersion) or isinstance(right, DistributionVersion) or left.line != right.line:
             return self.compare(left, right)
         if isinstance(right, NamedRelease) and right.is_line:
             return 0
