@@ -16,7 +16,7 @@ from sapwood.formats.catalogue.model import (
     Span,
     Step,
 )
-from sapwood.formats.catalogue.order import LineOrder, find_line, find_release, line_of, version_key
+from sapwood.formats.catalogue.order import ReleaseOrder, find_line, find_release, line_of, version_key
 from sapwood.formats.catalogue.queries import (
     Hop,
     NoPathError,
@@ -42,7 +42,7 @@ __all__ = [
     "FixedIn",
     "Hop",
     "Line",
-    "LineOrder",
+    "ReleaseOrder",
     "NoPathError",
     "Release",
     "Risk",

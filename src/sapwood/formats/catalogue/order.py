@@ -21,14 +21,14 @@ def version_key(text: str | None) -> Version | None:
 
 
 @dataclass(frozen=True)
-class LineOrder:
+class ReleaseOrder:
     """Which of two releases is newer: by the order of their lines first, then by their place in the line."""
 
     lines: tuple[str, ...]
     releases: tuple[str, ...]
 
     @classmethod
-    def of(cls, lines: Iterable[Line]) -> "LineOrder":
+    def of(cls, lines: Iterable[Line]) -> "ReleaseOrder":
         """The order that a catalogue's lines stand in."""
         kept = tuple(lines)
         return cls(tuple(line.name for line in kept), tuple(item.version for line in kept for item in line.releases))

@@ -9,7 +9,7 @@ from packaging.version import Version
 from sapwood.formats.catalogue.document import Catalogue
 from sapwood.formats.catalogue.finding import Finding, error, note, warning
 from sapwood.formats.catalogue.model import Advisory, DistributionVersion
-from sapwood.formats.catalogue.order import LineOrder, find_line, find_release, line_of, version_key
+from sapwood.formats.catalogue.order import ReleaseOrder, find_line, find_release, line_of, version_key
 
 DAY = dt.timedelta(days=1)
 RATINGS = ("none", "low", "medium", "high", "critical")
@@ -63,7 +63,7 @@ def _dates(catalogue: Catalogue, entry: DistributionVersion, where: str) -> Iter
 
 
 def _ascending(catalogue: Catalogue, place: str, versions: tuple[DistributionVersion, ...]) -> Iterator[Finding]:
-    order = LineOrder.of(catalogue.lines)
+    order = ReleaseOrder.of(catalogue.lines)
     keyed = [(version_key(entry.version), entry) for entry in versions]
     kept = [(key, entry) for key, entry in keyed if key is not None]
     for (first, one), (second, other) in pairwise(kept):
@@ -86,7 +86,7 @@ def _before(one: DistributionVersion, other: DistributionVersion) -> bool:
 
 def _majors(catalogue: Catalogue, place: str, versions: tuple[DistributionVersion, ...]) -> Iterator[Finding]:
     """One major per line: the line that most versions of a major ship is that major's line."""
-    order = LineOrder.of(catalogue.lines)
+    order = ReleaseOrder.of(catalogue.lines)
     counts: dict[int, dict[str, int]] = {}
     for entry in versions:
         key = version_key(entry.version)
@@ -133,7 +133,7 @@ def _affected(catalogue: Catalogue, advisory: Advisory, where: str) -> Iterator[
 
 
 def _fix(catalogue: Catalogue, advisory: Advisory, where: str) -> Iterator[Finding]:
-    order = LineOrder.of(catalogue.lines)
+    order = ReleaseOrder.of(catalogue.lines)
     for tag in advisory.fixed_in.tags:
         found = find_release(catalogue, tag)
         if found is None:
