@@ -4,8 +4,8 @@ A pure function of facts, catalogue and day. What cannot be told stays unknown a
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -32,7 +32,7 @@ from sapwood.formats.catalogue import (
     version_key,
 )
 from sapwood.formats.catalogue.order import ReleaseOrder
-from sapwood.formats.conditions import judge_rule
+from sapwood.formats.conditions import evaluate
 from sapwood.formats.sitefacts import SiteFacts
 
 
@@ -42,9 +42,6 @@ class State(StrEnum):
     YES = "yes"
     NO = "no"
     UNKNOWN = "unknown"
-
-
-Judge = Callable[[Mapping[str, Any], SiteFacts], tuple[str, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
@@ -158,7 +155,7 @@ class Exposure:
     path_why: str
     catalogue_as_of: dt.date
     catalogue_revision: int
-    notes: tuple[str, ...] = field(default_factory=tuple)
+    notes: tuple[str, ...] = ()
 
     @property
     def advisories(self) -> tuple[Threat, ...]:
@@ -224,13 +221,14 @@ class Exposure:
         }
 
 
-def exposure(facts: SiteFacts, catalogue: Catalogue, as_of: dt.date, *, judge: Judge = judge_rule) -> Exposure:
+def exposure(facts: SiteFacts, catalogue: Catalogue, as_of: dt.date) -> Exposure:
     """Match a site's facts against the catalogue as it stood to the public on `as_of`."""
+    facts = _with_distribution(facts, catalogue)
     standing = stand(facts, catalogue)
     line = standing.line
     newest = newest_release(catalogue, as_of)
     in_line = newest_release(catalogue, as_of, line) if line else None
-    legs, path_why = _path(facts, catalogue, standing, as_of, judge)
+    legs, path_why = _path(facts, catalogue, standing, as_of)
     return Exposure(
         as_of=as_of,
         standing=standing,
@@ -244,6 +242,15 @@ def exposure(facts: SiteFacts, catalogue: Catalogue, as_of: dt.date, *, judge: J
         catalogue_revision=catalogue.revision,
         notes=_notes(facts, catalogue, as_of),
     )
+
+
+def _with_distribution(facts: SiteFacts, catalogue: Catalogue) -> SiteFacts:
+    """Facts that only say `<name>_version` of a distribution in the catalogue name that distribution."""
+    if facts.distribution is None:
+        for name in catalogue.distributions:
+            if version := facts.distribution_version(name):
+                return replace(facts, distribution=(name, version))
+    return facts
 
 
 def stand(facts: SiteFacts, catalogue: Catalogue) -> Standing:
@@ -425,7 +432,7 @@ class _Match:
 
 
 def _path(
-    facts: SiteFacts, catalogue: Catalogue, standing: Standing, as_of: dt.date, judge: Judge
+    facts: SiteFacts, catalogue: Catalogue, standing: Standing, as_of: dt.date
 ) -> tuple[tuple[Leg, ...], str]:
     target = default_target(catalogue, as_of)
     if standing.line is None or target is None:
@@ -437,31 +444,31 @@ def _path(
         return (), f"{error.message}. {error.hint}"
     if not hops:
         return (), f"{start} is on the newest supported line" if standing.release is None else "this is the newest release"
-    return tuple(_leg(facts, hop, judge) for hop in hops), ""
+    return tuple(_leg(facts, hop) for hop in hops), ""
 
 
-def _leg(facts: SiteFacts, hop: Hop, judge: Judge) -> Leg:
-    steps = tuple(item for step in hop.steps if (item := _applied(facts, step, judge)))
-    risks = tuple(item for risk in hop.risks if (item := _applied(facts, risk, judge)))
+def _leg(facts: SiteFacts, hop: Hop) -> Leg:
+    steps = tuple(item for step in hop.steps if (item := _applied(facts, step)))
+    risks = tuple(item for risk in hop.risks if (item := _applied(facts, risk)))
     return Leg(hop, steps, risks)
 
 
-def _applied(facts: SiteFacts, part: Step | Risk, judge: Judge) -> Applied | None:
-    state, note = applies(part.applies, facts, judge)
+def _applied(facts: SiteFacts, part: Step | Risk) -> Applied | None:
+    state, note = applies(part.applies, facts)
     return None if state is State.NO else Applied(part, state, note)
 
 
-def applies(rule: Applies, facts: SiteFacts, judge: Judge = judge_rule) -> tuple[State, str]:
+def applies(rule: Applies, facts: SiteFacts) -> tuple[State, str]:
     """Whether a step or risk applies to a site, with the note to show when that is unknown."""
     if rule.rule is True:
         return State.YES, ""
     if rule.rule is None or rule.rule is False:
         return State.UNKNOWN, f"check by hand: {rule.words}"
-    answer, reasons = judge(rule.rule, facts)
-    state = State(answer)
+    verdict = evaluate(rule.rule, facts)
+    state = State(verdict.answer.value)
     if state is not State.UNKNOWN:
         return state, ""
-    why = f" ({'; '.join(reasons)})" if reasons else ""
+    why = f" ({'; '.join(verdict.reasons)})" if verdict.reasons else ""
     return state, f"check by hand: {rule.words}{why}"
 
 
