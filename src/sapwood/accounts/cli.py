@@ -60,7 +60,8 @@ def list_people(*, as_json: bool) -> None:
     people = User.objects.order_by("email").prefetch_related("grants")
     data = [_shown(user) for user in people]
     lines = [f"{user.email}{'' if user.is_active else ' (switched off)'}: {_roles_line(user)}" for user in people]
-    emit(data, lines or ["Nobody has an account yet. Make one: sapwood accounts create EMAIL --role ROLE"], as_json=as_json)
+    nobody = ["Nobody has an account yet. Make one: sapwood accounts create EMAIL --role ROLE"]
+    emit(data, lines or nobody, as_json=as_json)
 
 
 @accounts.command()
@@ -109,7 +110,8 @@ def reset_factor(*, email: str, as_json: bool) -> None:
     """Remove every second factor of somebody who lost theirs, and end their sessions."""
     user = person(email)
     removed = actions.reset_second_factor(user, actor=Actor.command(), now=system_clock().now())
-    emit({"email": user.email, "removed": removed}, [f"{user.email}: {removed} second factors removed"], as_json=as_json)
+    line = f"{user.email}: {removed} second factors removed"
+    emit({"email": user.email, "removed": removed}, [line], as_json=as_json)
 
 
 @accounts.command()
@@ -154,9 +156,8 @@ def token() -> None:
 @json_option
 def token_create(*, email: str, name: str, scopes: Sequence[str], days: int, as_json: bool) -> None:
     """Make a token and print it; it cannot be read again."""
-    made = actions.create_token(
-        person(email), name=name, scopes=scopes, actor=Actor.command(), now=system_clock().now(), ttl=dt.timedelta(days=days)
-    )
+    ttl, now = dt.timedelta(days=days), system_clock().now()
+    made = actions.create_token(person(email), name=name, scopes=scopes, actor=Actor.command(), now=now, ttl=ttl)
     emit({**_token_shown(made.row), "token": made.secret}, [made.secret], as_json=as_json)
 
 

@@ -13,7 +13,7 @@ OIDC_CLIENT_SECRET = typed.text(
 OIDC_SCOPES = typed.words("SAPWOOD_OIDC_SCOPES", ("openid", "profile", "email"), "What we ask that provider for.")
 OIDC_TRUST_EMAIL = typed.boolean(
     "SAPWOOD_OIDC_TRUST_EMAIL",
-    False,  # noqa: FBT003 - the default is data
+    False,
     "The provider verifies addresses, so whoever it says owns an address may use the account with that address.",
 )
 

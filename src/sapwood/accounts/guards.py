@@ -94,7 +94,7 @@ def permission_required(code: str) -> Callable[[V], V]:
             require(request, code, ANYWHERE)
             return view(request, *args, **kwargs)
 
-        return _marked(guarded, view, code)
+        return cast("V", _marked(guarded, view, code))
 
     return decorate
 
@@ -108,7 +108,7 @@ def sign_in_required(view: V) -> V:
             return redirect_to_login(request.get_full_path())
         return view(request, *args, **kwargs)
 
-    return _marked(guarded, view, "")
+    return cast("V", _marked(guarded, view, ""))
 
 
 def reauthentication_required(view: V) -> V:

@@ -15,11 +15,11 @@ from sapwood.core import settings
 logger = logging.getLogger(__name__)
 
 
-def send_invitation(user: User, *, url: str, expires_at: dt.datetime, base_url: str) -> bool:
+def send_invitation(user: User, *, url: str, expires_at: dt.datetime) -> bool:
     """Mail a one-time sign-in link; False (and a line in the log) when the mail cannot leave."""
     with override(user.language or settings.LANGUAGE.get()):
         name = settings.SITE_NAME.get() or "Sapwood"
-        context = {"user": user, "url": url, "expires_at": expires_at, "base_url": base_url, "site_name": name}
+        context = {"user": user, "url": url, "expires_at": expires_at, "site_name": name}
         text = render_to_string("sapwood/accounts/mail/invitation.txt", context)
         subject = " ".join((_("Sign in to %(name)s") % {"name": name}).split())
     try:

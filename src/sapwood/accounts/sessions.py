@@ -36,7 +36,8 @@ def open_sessions(user: User, current_key: str | None, *, now: dt.datetime) -> l
     alive = Session.objects.filter(expire_date__gt=now).values("session_key")
     rows = SessionNote.objects.filter(user=user, session_key__in=alive).order_by("-seen_at")
     found = [
-        OpenSession(row.pk, row.agent, row.opened_at, row.seen_at, current=row.session_key == current_key) for row in rows
+        OpenSession(row.pk, row.agent, row.opened_at, row.seen_at, current=row.session_key == current_key)
+        for row in rows
     ]
     return sorted(found, key=lambda item: not item.current)
 
@@ -61,3 +62,8 @@ def end_sessions(user: User, *, keep: str | None = None) -> int:
         user.session_salt = new_salt()
         user.save(update_fields=["session_salt"])
     return Session.objects.filter(session_key__in=keys).delete()[0]
+
+
+def prune_notes() -> int:
+    """Remove notes about sessions that are over; the number removed."""
+    return SessionNote.objects.exclude(session_key__in=Session.objects.values("session_key")).delete()[0]

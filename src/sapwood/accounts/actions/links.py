@@ -8,8 +8,9 @@ from django.urls import reverse
 from sapwood.accounts.actions.roles import subject_of
 from sapwood.accounts.actions.secrets import digest_of, new_secret
 from sapwood.accounts.guards import actor_for
+from sapwood.accounts.mail import send_invitation
 from sapwood.accounts.models import SignInLink, User
-from sapwood.core import audit
+from sapwood.core import audit, settings
 from sapwood.core.data import JSON, Actor
 from sapwood.core.errors import SapwoodError, UsageError
 
@@ -17,6 +18,7 @@ LINK_TTL = dt.timedelta(hours=1)
 INVITATION_TTL = dt.timedelta(days=3)
 LONGEST_TTL = dt.timedelta(days=7)
 KEEP = dt.timedelta(days=30)
+COOLDOWN = dt.timedelta(minutes=1)
 
 
 class BadLinkError(SapwoodError):
@@ -65,6 +67,16 @@ def redeem_link(secret: str, *, now: dt.datetime) -> User:
         actor=actor_for(row.user), action="accounts.link.use", subject=subject_of(row.user), details=details, at=now
     )
     return row.user
+
+
+@transaction.atomic
+def mail_own_link(user: User, *, now: dt.datetime) -> None:
+    """Mail a signed-in person a fresh link to themselves, at most once a minute: their way to confirm who they are."""
+    if SignInLink.objects.filter(user=user, used_at=None, created_at__gt=now - COOLDOWN).exists():
+        return
+    url = one_time_link(user, base_url=settings.BASE_URL.get(), now=now, actor=actor_for(user))
+    expires_at = now + LINK_TTL
+    transaction.on_commit(lambda: send_invitation(user, url=url, expires_at=expires_at))
 
 
 def prune_links(*, now: dt.datetime) -> int:

@@ -17,7 +17,7 @@ from sapwood.accounts.mail import send_invitation
 from sapwood.accounts.models import ApiToken, SignInLink, User
 from sapwood.accounts.permissions import MANAGE_PEOPLE
 from sapwood.accounts.sessions import end_sessions
-from sapwood.core import audit
+from sapwood.core import audit, settings
 from sapwood.core.data import JSON, Actor
 from sapwood.core.errors import ConflictError, UsageError
 
@@ -63,7 +63,6 @@ def invite(
     email: str,
     *,
     role: Role | str,
-    base_url: str,
     actor: Actor,
     now: dt.datetime,
     scope: Scope | None = None,
@@ -72,19 +71,19 @@ def invite(
     """Make an account with one role and mail its owner a one-time sign-in link that lasts three days."""
     user = create_person(email, actor=actor, now=now, name=name)
     grant_role(user, role=role, actor=actor, now=now, scope=scope)
-    url = one_time_link(user, base_url=base_url, now=now, ttl=INVITATION_TTL, actor=actor)
+    url = one_time_link(user, base_url=settings.BASE_URL.get(), now=now, ttl=INVITATION_TTL, actor=actor)
     expires_at = now + INVITATION_TTL
-    transaction.on_commit(lambda: send_invitation(user, url=url, expires_at=expires_at, base_url=base_url))
+    transaction.on_commit(lambda: send_invitation(user, url=url, expires_at=expires_at))
     return user
 
 
 @transaction.atomic
-def send_link(user: User, *, base_url: str, actor: Actor, now: dt.datetime) -> None:
+def send_link(user: User, *, actor: Actor, now: dt.datetime) -> None:
     """Mail a person a fresh one-time sign-in link."""
     require(actor, MANAGE_PEOPLE)
-    url = one_time_link(user, base_url=base_url, now=now, ttl=INVITATION_TTL, actor=actor)
+    url = one_time_link(user, base_url=settings.BASE_URL.get(), now=now, ttl=INVITATION_TTL, actor=actor)
     expires_at = now + INVITATION_TTL
-    transaction.on_commit(lambda: send_invitation(user, url=url, expires_at=expires_at, base_url=base_url))
+    transaction.on_commit(lambda: send_invitation(user, url=url, expires_at=expires_at))
 
 
 @transaction.atomic

@@ -42,7 +42,7 @@ def register_personal_data(name: str, *, exporter: Exporter, eraser: Eraser) -> 
 
 @transaction.atomic
 def export_person(user: User, *, actor: Actor, now: dt.datetime) -> dict[str, JSON]:
-    """Everything that is kept about a person, as one JSON document; the person themselves may ask, or an administrator."""
+    """Everything that is kept about a person, as JSON; the person themselves may ask for it, or an administrator."""
     if actor.kind is not ActorKind.PERSON or actor.key != str(user.uuid):
         require(actor, MANAGE_PEOPLE)
     document: dict[str, JSON] = {"exported_at": now.isoformat(), "account": _account(user)}

@@ -54,7 +54,12 @@ def create_token(
             )
     secret = TOKEN_PREFIX + new_secret()
     row = ApiToken.objects.create(
-        user=user, name=name.strip()[:100], digest=digest_of(secret), scopes=wanted, created_at=now, expires_at=now + ttl
+        user=user,
+        name=name.strip()[:100],
+        digest=digest_of(secret),
+        scopes=wanted,
+        created_at=now,
+        expires_at=now + ttl,
     )
     details: dict[str, JSON] = {"token": str(row.uuid), "scopes": wanted, "expires_at": (now + ttl).isoformat()}
     audit.record(actor=actor, action="accounts.token.make", subject=subject_of(user), details=details, at=now)

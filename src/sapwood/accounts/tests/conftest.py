@@ -1,0 +1,32 @@
+"""The people of these tests."""
+
+import datetime as dt
+
+import pytest
+
+from sapwood.accounts.api import create_person
+from sapwood.core import settings
+from sapwood.core.data import Actor
+
+NOW = dt.datetime(2026, 11, 22, 9, 0, tzinfo=dt.UTC)
+ADMINISTRATOR = {"site": "site-administrator", "commons": "release-manager"}[settings.ROLE.get()]
+
+
+@pytest.fixture
+def now():
+    return NOW
+
+
+@pytest.fixture
+def alice(db):
+    return create_person("alice@riverside.example", name="Alice", actor=Actor.command(), now=NOW, roles=[ADMINISTRATOR])
+
+
+@pytest.fixture
+def erin(db):
+    return create_person("erin@riverside.example", name="Erin", actor=Actor.command(), now=NOW, roles=["auditor"])
+
+
+@pytest.fixture
+def dave(db):
+    return create_person("dave@riverside.example", name="Dave", actor=Actor.command(), now=NOW)
