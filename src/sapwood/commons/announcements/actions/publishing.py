@@ -55,7 +55,7 @@ def budget_warnings(now: dt.datetime) -> list[Problem]:
     """One warning for each audience that has more to read than it will."""
     return [
         Problem(
-            f"{budget.audience.capitalize()} would have {budget.live} live announcements, {budget.limit} is the budget.",
+            f"{budget.audience.capitalize()} would have {budget.live} live items, {budget.limit} is the budget.",
             "Let some expire, or retract what nobody needs.",
         )
         for budget in live_budgets(now)

@@ -161,4 +161,4 @@ def test_an_audience_with_too_much_to_read_is_a_warning(folder, now):
     assert publish_folder(folder.path, actor=Actor.command(), now=now).warnings == ()
     folder.write("second.md", PLAIN.replace(UUID_ONE, UUID_TWO))
     report = publish_folder(folder.path, actor=Actor.command(), now=now)
-    assert ["2 live announcements" in warning.message for warning in report.warnings] == [True]
+    assert ["2 live items" in warning.message for warning in report.warnings] == [True]
