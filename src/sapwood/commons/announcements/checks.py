@@ -16,7 +16,9 @@ from sapwood.formats.errors import FormatError
 
 SECURITY_KINDS: Final = frozenset({Kind.ADVISORY, Kind.SECURITY_PRE_ANNOUNCEMENT})
 MAX_TITLE_CHARS: Final = 200
-_LINK: Final = re.compile(r"\]\(\s*<?([^)\s>]+)|<([a-zA-Z][a-zA-Z0-9+.-]*:[^>\s]+)>|^\s{0,3}\[[^\]]+\]:\s*<?(\S+?)>?(?:\s|$)")
+_LINK: Final = re.compile(
+    r"\]\(\s*<?([^)\s>]+)|<([a-zA-Z][a-zA-Z0-9+.-]*:[^>\s]+)>|^\s{0,3}\[[^\]]+\]:\s*<?(\S+?)>?(?:\s|$)"
+)
 _PLACEHOLDER: Final = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
 _HTML: Final = re.compile(r"</?[a-zA-Z][^>]*>|<!--")
 _CODE: Final = re.compile(r"`[^`]*`")
@@ -47,7 +49,9 @@ def check_document(document: Mapping[str, JSON], *, organisation: str = "") -> R
 def _channel_problems(item: Announcement, organisation: str) -> Iterator[Problem]:
     if item.channel not in Channel.values:
         names = ", ".join(Channel.values)
-        yield Problem(f"There is no channel {item.channel!r} for announcements.", f"Use one of {names}.", path="channel")
+        yield Problem(
+            f"There is no channel {item.channel!r} for announcements.", f"Use one of {names}.", path="channel"
+        )
     if item.kind in SECURITY_KINDS and item.channel != Channel.SECURITY:
         hint = "Write channel: security; a second person then has to approve it."
         yield Problem(f"A {item.kind.value} goes to the security channel only.", hint, path="channel")
@@ -91,7 +95,9 @@ def _link_problems(item: Announcement) -> Iterator[Problem]:
     for index, link in enumerate(item.links):
         report = check_url(link.url)
         if not report.ok:
-            yield Problem(f"The link is not safe: {report.why}.", "Write the whole https address.", path=f"links[{index}].url")
+            yield Problem(
+                f"The link is not safe: {report.why}.", "Write the whole https address.", path=f"links[{index}].url"
+            )
 
 
 def _warnings(item: Announcement) -> Iterator[Problem]:

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from sapwood.formats.announcement import Announcement
 from sapwood.formats.canonical import JSON, canonical_bytes, sha256_hex, strict_json
 from sapwood.formats.documents import parse_document
 from sapwood.formats.errors import FormatError, UnknownTypeError
+
+# Databases hand bytes back as memoryviews.
+Raw: TypeAlias = bytes | memoryview
 
 # What numbers and dates a revision, but says nothing to a reader.
 _NUMBERING: Final = ("revision", "alert")
@@ -23,26 +26,26 @@ def document_bytes(document: Mapping[str, JSON], *, revision: int, alert: bool =
     return canonical_bytes(body)
 
 
-def read_announcement(raw: bytes) -> Announcement:
+def read_announcement(raw: Raw) -> Announcement:
     """The announcement in these bytes. Raises FormatError."""
     document = parse_document(bytes(raw))
     if not isinstance(document, Announcement):
-        raise UnknownTypeError(f"This is a {document.type}, not an announcement.", hint="Name an announcement.")
+        raise UnknownTypeError("This document is not an announcement.", hint="Name an announcement.")
     return document
 
 
-def read_document(raw: bytes) -> dict[str, JSON]:
+def read_document(raw: Raw) -> dict[str, JSON]:
     """The plain JSON of our own bytes, without numbering: what a form or a file edits."""
     document: dict[str, JSON] = strict_json(bytes(raw))
     return {name: value for name, value in document.items() if name not in _NUMBERING}
 
 
-def same_content(left: bytes, right: bytes) -> bool:
+def same_content(left: Raw, right: Raw) -> bool:
     """Whether two revisions say the same."""
     return read_document(left) == read_document(right)
 
 
-def only_translations_changed(old: bytes, new: bytes) -> bool:
+def only_translations_changed(old: Raw, new: Raw) -> bool:
     """Whether nothing changed but texts that a translator or a machine wrote: no reason for a new alert."""
     before, after = read_document(old), read_document(new)
     if {**before, "texts": None} != {**after, "texts": None} or before == after:
@@ -57,7 +60,7 @@ def only_translations_changed(old: bytes, new: bytes) -> bool:
     )
 
 
-def consent_sha256(raw: bytes) -> str:
+def consent_sha256(raw: Raw) -> str:
     """The hash of what an organisation agrees to: all that a reader sees, whatever its number and window."""
     document = read_document(raw)
     return sha256_hex(canonical_bytes({name: value for name, value in document.items() if name not in _WINDOW}))
@@ -75,4 +78,4 @@ def _texts(document: Mapping[str, JSON]) -> dict[str, dict[str, JSON]]:
 
 
 def _is_translated(text: Mapping[str, JSON]) -> bool:
-    return text.get("origin", "author") != "author"
+    return bool(text.get("origin", "author") != "author")

@@ -106,9 +106,7 @@ class Reference(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["revision", "relation", "target"], name="announcements_reference_once"
-            ),
+            models.UniqueConstraint(fields=["revision", "relation", "target"], name="announcements_reference_once"),
         ]
 
     def __str__(self) -> str:
@@ -126,9 +124,7 @@ class RevisionApproval(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.UniqueConstraint(
-                fields=["revision", "person_key", "sha256"], name="announcements_approval_once"
-            ),
+            models.UniqueConstraint(fields=["revision", "person_key", "sha256"], name="announcements_approval_once"),
         ]
 
     def __str__(self) -> str:

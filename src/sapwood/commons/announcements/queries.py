@@ -2,27 +2,25 @@
 
 import datetime as dt
 import uuid
+from collections.abc import Mapping
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from sapwood.commons.announcements.data import DEFAULT_LIVE_ITEMS, LiveBudget
+from sapwood.commons.announcements.lines import line_order
 from sapwood.commons.announcements.models import (
     OPEN_STATES,
-    Answer,
-    Announcement,
     Budget,
-    CaseStudyConsent,
     Reference,
     Relation,
     Revision,
-    RevisionApproval,
     State,
 )
 from sapwood.formats.announcement import Kind
-from sapwood.formats.conditions import parse_condition
-from sapwood.formats.errors import FormatError
-from sapwood.formats.evaluation import evaluate
+from sapwood.formats.canonical import JSON
+from sapwood.formats.conditions import evaluate
 from sapwood.formats.publication import Audience
+from sapwood.formats.versions import LineOrder
 
 LEFT_THE_HOUSE = (State.STAGED, State.PUBLISHED)
 
@@ -30,9 +28,7 @@ LEFT_THE_HOUSE = (State.STAGED, State.PUBLISHED)
 def newest(*states: str) -> QuerySet[Revision]:
     """For each announcement, its newest revision in one of these states."""
     newer = Revision.objects.filter(announcement=OuterRef("announcement"), state__in=states).order_by("-number")
-    return (
-        Revision.objects.select_related("announcement").filter(state__in=states, pk=Subquery(newer.values("pk")[:1]))
-    )
+    return Revision.objects.select_related("announcement").filter(state__in=states, pk=Subquery(newer.values("pk")[:1]))
 
 
 def live(rows: QuerySet[Revision], now: dt.datetime) -> QuerySet[Revision]:
@@ -74,7 +70,9 @@ def public_list(
     if kind:
         rows = rows.filter(kind=kind)
     if release:
-        spared = [pk for pk, data in rows.exclude(condition=None).values_list("pk", "condition") if _spares(data, release)]
+        lines = line_order()
+        targeted = rows.exclude(condition=None).values_list("pk", "condition")
+        spared = [pk for pk, condition in targeted if condition and _spares(condition, release, lines)]
         rows = rows.exclude(pk__in=spared)
     if locale:
         rows = rows.filter(pk__in=[pk for pk, names in rows.values_list("pk", "locales") if locale in names])
@@ -103,9 +101,6 @@ def asked_in(revision: Revision) -> QuerySet[Revision]:
     return published().filter(announcement__uuid__in=targets, kind=Kind.FEEDBACK_REQUEST.value)
 
 
-def _spares(condition: object, release: str) -> bool:
+def _spares(condition: Mapping[str, JSON], release: str, lines: LineOrder) -> bool:
     """Whether a site on this release is certainly not concerned."""
-    try:
-        return evaluate(parse_condition(condition), {"release": release}).is_no
-    except FormatError:
-        return False
+    return evaluate(condition, {"release": release}, lines=lines).is_no

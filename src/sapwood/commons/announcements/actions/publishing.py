@@ -6,7 +6,13 @@ from pathlib import Path
 
 from django.db import transaction
 
-from sapwood.commons.announcements.actions.approving import approve, has_consent, is_approved, needs_second_person, stage
+from sapwood.commons.announcements.actions.approving import (
+    approve,
+    has_consent,
+    is_approved,
+    needs_second_person,
+    stage,
+)
 from sapwood.commons.announcements.actions.writing import save_draft, submit
 from sapwood.commons.announcements.data import AnnouncementFile, FolderLine, FolderReport, Outcome, Problem
 from sapwood.commons.announcements.documents import read_document
@@ -49,7 +55,7 @@ def budget_warnings(now: dt.datetime) -> list[Problem]:
     """One warning for each audience that has more to read than it will."""
     return [
         Problem(
-            f"{budget.audience.capitalize()} would have {budget.live} live announcements; the budget is {budget.limit}.",
+            f"{budget.audience.capitalize()} would have {budget.live} live items, {budget.limit} is the budget.",
             "Let some expire, or retract what nobody needs.",
         )
         for budget in live_budgets(now)
@@ -83,7 +89,9 @@ def _take(item: AnnouncementFile, *, actor: Actor, second: Actor | None, now: dt
     if not is_approved(revision):
         if needs_second_person(revision) and second is None:
             return _line(item, revision, Outcome.NEEDS_SECOND_PERSON)
-        revision = approve(key, sha256=sha256, actor=(second if second and needs_second_person(revision) else actor), now=now)
+        revision = approve(
+            key, sha256=sha256, actor=(second if second and needs_second_person(revision) else actor), now=now
+        )
     if not has_consent(revision):
         return _line(item, revision, Outcome.NEEDS_CONSENT)
     return _line(item, stage(key, sha256=sha256, actor=actor, now=now), Outcome.STAGED)

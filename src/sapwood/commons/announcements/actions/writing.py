@@ -89,9 +89,7 @@ def submit(announcement_uuid: uuid.UUID, *, sha256: str, actor: Actor, now: dt.d
 
 
 @transaction.atomic
-def send_back(
-    announcement_uuid: uuid.UUID, *, sha256: str, reason: str, actor: Actor, now: dt.datetime
-) -> Revision:
+def send_back(announcement_uuid: uuid.UUID, *, sha256: str, reason: str, actor: Actor, now: dt.datetime) -> Revision:
     """Make it a draft again, with a word to its author."""
     revision = open_revision(announcement_uuid, sha256)
     if revision.state == State.DRAFT:

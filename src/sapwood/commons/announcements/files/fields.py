@@ -131,9 +131,7 @@ def _uuid(front: FrontMatter) -> str:
         return str(uuid.UUID(int=0))
 
 
-def _part(
-    front: FrontMatter, name: str, names: tuple[str, ...], instants: tuple[str, ...]
-) -> dict[str, JSON] | None:
+def _part(front: FrontMatter, name: str, names: tuple[str, ...], instants: tuple[str, ...]) -> dict[str, JSON] | None:
     value = front.values.get(name)
     if value is None:
         return None

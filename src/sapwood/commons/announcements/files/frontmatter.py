@@ -57,11 +57,7 @@ def read_front_matter(raw: bytes, file: str) -> FrontMatter:
     try:
         head, found.body, found.body_line = _split(_decode(raw))
         _check_events(head)
-        node = yaml.compose(head, Loader=yaml.SafeLoader)
-        if node is not None and not isinstance(node, yaml.MappingNode):
-            raise _ProblemAt("The front matter is not a list of names and values.", "Write name: value.", 2)
-        if node is not None:
-            found.values = _mapping(node, "", found)
+        found.values = _values(head, found)
     except _ProblemAt as error:
         found.problems.append(Problem(error.message, error.hint, file, error.line))
     except yaml.MarkedYAMLError as error:
@@ -109,7 +105,7 @@ def _split(text: str) -> tuple[str, str, int]:
 def _check_events(head: str) -> None:
     depth = 0
     for event in yaml.parse(head, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 2
+        line = (event.start_mark.line if event.start_mark else 0) + 2
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise _ProblemAt("Anchors and aliases (& and *) are not read.", "Write the value out.", line)
         if getattr(event, "tag", None) is not None:
@@ -120,6 +116,15 @@ def _check_events(head: str) -> None:
                 raise _ProblemAt(f"The front matter is nested more than {MAX_DEPTH} levels deep.", "", line)
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+
+
+def _values(head: str, found: FrontMatter) -> dict[str, JSON]:
+    node = yaml.compose(head, Loader=yaml.SafeLoader)
+    if node is None:
+        return {}
+    if not isinstance(node, yaml.MappingNode):
+        raise _ProblemAt("The front matter is not a list of names and values.", "Write name: value.", 2)
+    return _mapping(node, "", found)
 
 
 def _mapping(node: yaml.MappingNode, path: str, found: FrontMatter) -> dict[str, JSON]:
