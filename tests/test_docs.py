@@ -1,13 +1,17 @@
 """The documentation tells the truth about the code: everything is there, and every link leads somewhere."""
 
+import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-sys.path.insert(0, str(DOCS / "_ext"))
+SOURCE = DOCS.parent / "src" / "sapwood"
+WRITER = DOCS / "_ext" / "sapwood_reference.py"
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
@@ -42,47 +46,36 @@ def test_the_minutes_are_answered_point_by_point():
         assert "not yet" in answer or LINK.search(answer), f"point {number} has neither a link nor 'not yet'"
 
 
-def test_every_setting_read_from_the_environment_is_declared():
-    from sapwood.core.settings import REGISTRY
+@pytest.fixture(scope="module")
+def inventory():
+    """What the code declares; in a process of its own, because it loads the apps of both roles."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("DJANGO_")}
+    done = subprocess.run([sys.executable, WRITER], capture_output=True, text=True, check=True, env=env)
+    return json.loads(done.stdout)
 
-    source = DOCS.parent / "src" / "sapwood"
+
+def test_every_setting_read_from_the_environment_is_declared(inventory):
     used = {
         name
-        for path in source.rglob("*.py")
+        for path in SOURCE.rglob("*.py")
         if "/tests/" not in str(path)
         for name in re.findall(r"[\"'](SAPWOOD_[A-Z_]+)[\"']", path.read_text(encoding="utf-8"))
     }
-    assert used - set(REGISTRY) - {"SAPWOOD_TRACEBACK"} == set()
+    assert used - set(inventory["settings"]) - {"SAPWOOD_TRACEBACK"} == set()
 
 
-def test_every_setting_command_and_error_says_what_it_is(reference):
-    from sapwood.core.settings import REGISTRY
-
-    assert all(item.help for item in REGISTRY.values())
-    assert [name for name, command in reference.every_command() if not command.help] == []
-    assert [kind.__name__ for kind in reference.every_error() if not kind.__doc__] == []
+def test_every_setting_command_and_error_says_what_it_is(inventory):
+    assert all(inventory["settings"].values())
+    assert [name for name, text, _, _ in inventory["commands"] if not text] == []
+    assert [name for _, name, text in inventory["errors"] if not text] == []
 
 
-def test_every_command_prints_json(reference):
-    import click
-
-    silent = [
-        name
-        for name, command in reference.every_command()
-        if not isinstance(command, click.Group) and not any("--json" in option.opts for option in command.params)
-    ]
+def test_every_command_prints_json(inventory):
+    silent = [name for name, _, group, options in inventory["commands"] if not group and "--json" not in options]
     assert silent == ["sapwood serve"]
 
 
-def test_one_code_means_one_thing(reference):
+def test_one_code_means_one_thing(inventory):
     codes: dict[str, str] = {}
-    for kind in reference.every_error():
-        assert codes.setdefault(kind.code, kind.__name__) == kind.__name__, f"{kind.code} stands for two errors"
-
-
-@pytest.fixture(scope="module")
-def reference():
-    """The page writer, run in a process of its own role is not needed: it only imports."""
-    import sapwood_reference
-
-    return sapwood_reference
+    for code, name, _ in inventory["errors"]:
+        assert codes.setdefault(code, name) == name, f"{code} stands for two errors"

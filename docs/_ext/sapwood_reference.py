@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -158,3 +159,22 @@ def setup(app: Any) -> dict[str, bool]:
     """Sphinx's door."""
     app.connect("builder-inited", write_pages)
     return {"parallel_read_safe": True}
+
+
+def inventory() -> dict[str, Any]:
+    """What the reference is written from, as plain values: for the test that nothing is missing."""
+    from sapwood.core.settings import REGISTRY
+
+    load_everything()
+    return {
+        "settings": {name: item.help for name, item in REGISTRY.items()},
+        "errors": [[kind.code, kind.__name__, kind.__doc__ or ""] for kind in every_error()],
+        "commands": [
+            [name, command.help or "", isinstance(command, click.Group), [o for p in command.params for o in p.opts]]
+            for name, command in every_command()
+        ],
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(inventory()))
