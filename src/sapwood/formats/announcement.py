@@ -19,6 +19,7 @@ from sapwood.formats.publication import (
     Severity,
     check_https,
     check_links,
+    match_locale,
     normal_locale,
     pick_locale,
 )
@@ -91,6 +92,19 @@ class Announcement(Publication):
         if locale is None:
             raise SchemaError("The announcement has no text.", hint="Write at least one language.")
         return self.texts[locale]
+
+    def question(self, wanted: str | Iterable[str]) -> str:
+        """The question of a feedback request in the reader's language, or in the author's; else empty."""
+        return self._feedback_text("question", wanted) or (self.feedback.question if self.feedback else "")
+
+    def seeks(self, wanted: str | Iterable[str]) -> str:
+        """Whom a feedback request seeks, in the reader's language or in the author's; else empty."""
+        return self._feedback_text("seeks", wanted) or (self.feedback.seeks if self.feedback else "")
+
+    def _feedback_text(self, name: str, wanted: str | Iterable[str]) -> str:
+        translated = {locale: getattr(text, name) for locale, text in self.texts.items() if getattr(text, name)}
+        locale = match_locale(translated, wanted)
+        return translated[locale] if locale else ""
 
     def links_for(self, locale: str) -> tuple[Link, ...]:
         """The links for a reader of this language: those bound to it, and those bound to none."""
