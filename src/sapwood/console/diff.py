@@ -60,6 +60,21 @@ class Part:
     ours: tuple[str, ...]
     theirs: tuple[str, ...]
 
+    @property
+    def base_text(self) -> str:
+        """The common text of this part."""
+        return "\n".join(self.base)
+
+    @property
+    def ours_runs(self) -> tuple[Run, ...]:
+        """The text of this site, with what it changed marked."""
+        return _words(self.base_text, "\n".join(self.ours))[1]
+
+    @property
+    def theirs_runs(self) -> tuple[Run, ...]:
+        """The text of the source, with what it changed marked."""
+        return _words(self.base_text, "\n".join(self.theirs))[1]
+
 
 def compare(old: str, new: str) -> list[Row]:
     """Two texts as rows, in reading order."""
@@ -83,9 +98,7 @@ def compare_three(base: str, ours: str, theirs: str) -> list[Part]:
     for line in [*sorted(to_ours.keys() & to_theirs.keys()), len(base_lines)]:
         our_end = to_ours.get(line, len(our_lines))
         their_end = to_theirs.get(line, len(their_lines))
-        changed = _part(base_lines[at:line], our_lines[our_at:our_end], their_lines[their_at:their_end])
-        if changed is not None:
-            parts.append(changed)
+        parts.extend(_parts(base_lines[at:line], our_lines[our_at:our_end], their_lines[their_at:their_end]))
         if line < len(base_lines):
             _append_same(parts, base_lines[line])
         at, our_at, their_at = line + 1, our_end + 1, their_end + 1
@@ -121,11 +134,25 @@ def _words(old: str, new: str) -> tuple[tuple[Run, ...], tuple[Run, ...]]:
     right: list[Run] = []
     for tag, i1, i2, j1, j2 in matcher.get_opcodes():
         marked = tag != "equal"
-        if i2 > i1:
-            left.append(Run("".join(before[i1:i2]), marked))
-        if j2 > j1:
-            right.append(Run("".join(after[j1:j2]), marked))
-    return tuple(left), tuple(right)
+        left.append(Run("".join(before[i1:i2]), marked))
+        right.append(Run("".join(after[j1:j2]), marked))
+    return _joined(left), _joined(right)
+
+
+def _joined(runs: Sequence[Run]) -> tuple[Run, ...]:
+    """Marked words with only space between them become one mark, which reads better than confetti."""
+    joined: list[Run] = []
+    for place, run in enumerate(runs):
+        following = runs[place + 1 : place + 2]
+        bridges = (
+            run.text.isspace() and bool(joined) and joined[-1].marked and any(r.marked for r in following)
+        )
+        marked = run.marked or bridges
+        if joined and joined[-1].marked == marked:
+            joined[-1] = Run(joined[-1].text + run.text, marked)
+        elif run.text:
+            joined.append(Run(run.text, marked))
+    return tuple(joined)
 
 
 def _matches(base: Sequence[str], other: Sequence[str]) -> dict[int, int]:
@@ -133,9 +160,16 @@ def _matches(base: Sequence[str], other: Sequence[str]) -> dict[int, int]:
     return {block.a + step: block.b + step for block in blocks for step in range(block.size)}
 
 
-def _part(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> Part | None:
-    if not (base or ours or theirs):
-        return None
+def _parts(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> Iterator[Part]:
+    """One part, or one for each line where all three have as many: neighbours are then no conflict."""
+    if len(base) == len(ours) == len(theirs):
+        for line in zip(base, ours, theirs, strict=True):
+            yield _part(line[:1], line[1:2], line[2:])
+    else:
+        yield _part(base, ours, theirs)
+
+
+def _part(base: Sequence[str], ours: Sequence[str], theirs: Sequence[str]) -> Part:
     return Part(_origin(base, ours, theirs), tuple(base), tuple(ours), tuple(theirs))
 
 

@@ -27,7 +27,7 @@ def respond(request: HttpRequest, error: Mapping[str, str], status: int) -> Http
 
 
 def error_400(request: HttpRequest, exception: object = None) -> HttpResponse:  # noqa: ARG001 - Django's
-    """handler400"""
+    """handler400; the argument that nobody needs is Django's in each of these."""
     lines = {
         "code": "console.bad_request",
         "message": _("The server could not make sense of this request."),
@@ -57,7 +57,7 @@ def error_404(request: HttpRequest, exception: object = None) -> HttpResponse:  
 
 
 def error_500(request: HttpRequest) -> HttpResponse:
-    """handler500: needs no database, no template engine and no session, because any of them may be what broke."""
+    """handler500: needs no database, template engine or session, because any of them may be what broke."""
     if _wants_json(request):
         lines = {"code": "console.unexpected", "message": "Something went wrong that nobody foresaw."}
         return JsonResponse({**lines, "hint": "The details are in the server's log."}, status=500)

@@ -1,4 +1,4 @@
-"""The front page, the patterns page, the choice of theme; the pages for errors stand here for Django to find."""
+"""The front page, the patterns page, the choice of theme; error pages stand here for Django to find."""
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render

@@ -33,7 +33,7 @@ def icon(name: str) -> SafeString:
 def status(level: str, word: Any) -> SafeString:
     """`{% status "good" "fresh" %}`: icon, word and colour together."""
     shown = _level(level)
-    return format_html('<span class="status is-{}">{}<span>{}</span></span>', shown, icons.icon(shown), word)
+    return format_html('<span class="status is-{}">{}<bdi>{}</bdi></span>', shown, icons.icon(shown), word)
 
 
 @register.simple_tag
@@ -58,7 +58,8 @@ def when(context: template.Context, value: date | datetime | None, missing: Any 
         absolute, beside = figures.day(value), figures.relative_day(value, today)
         machine = title = value.isoformat()
     return format_html(
-        '<span class="when"><time datetime="{}" title="{}">{}</time> <span class="muted">{}</span></span>',
+        '<span class="when"><time datetime="{}" title="{}">{}</time>'
+        '<span class="muted"> · <bdi>{}</bdi></span></span>',
         machine,
         title,
         absolute,
