@@ -1,6 +1,7 @@
 """The catalogue's parts as frozen values, read from JSON and written back without loss."""
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -273,6 +274,15 @@ class Span:
         return {"from": self.start, "to": self.end}
 
 
+def _planned(get: Fields) -> str | None:
+    value = get.maybe_text("planned")
+    if value is not None and not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])(-[0-9]{2})?", value):
+        raise fail(get.at("planned"), "expected a day or a month, as YYYY-MM-DD or YYYY-MM")
+    if value is not None and len(value) > len("2026-12"):
+        parse_day(value, get.at("planned"))
+    return value
+
+
 @dataclass(frozen=True)
 class Line:
     """A named release line: when it was cut, its releases in order, how long it is supported, what it runs on."""
@@ -313,7 +323,7 @@ class Line:
             cut_note=get.maybe_text("cut_note"),
             branch=get.maybe_text("branch"),
             supported_until=get.day("supported_until"),
-            planned=get.maybe_text("planned"),
+            planned=_planned(get),
             tag_form=get.maybe_text("tag_form"),
             notes_url=get.maybe_text("notes_url"),
             notes_span=Span.take(get, "notes_span"),

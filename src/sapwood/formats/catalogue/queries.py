@@ -80,7 +80,7 @@ def support(catalogue: Catalogue, line: Line, on: dt.date) -> Support:
     planned = after.planned if after else None
     if line.status == "unsupported":
         return Support(False, None, planned, f"{line.name} is no longer supported; since when is not known")
-    if planned and on > catalogue.as_of and _earliest(planned) <= on and after:
+    if planned and on > catalogue.as_of and _last_day(planned) <= on and after:
         why = (
             f"{line.name} was supported on {catalogue.as_of}; {after.name}, which ends that, was planned for {planned} "
             f"and the catalogue is older"
@@ -225,7 +225,7 @@ def _next_line(catalogue: Catalogue, line: Line) -> Line | None:
     return catalogue.lines[place] if place < len(names) else None
 
 
-def _earliest(planned: str) -> dt.date:
+def _last_day(planned: str) -> dt.date:
     """The last day of a planned day or month: before that, nothing is late."""
     parts = [int(part) for part in planned.split("-")]
     if len(parts) == 2:  # noqa: PLR2004 - year and month

@@ -12,6 +12,7 @@ from sapwood.formats.catalogue.model import Advisory, DistributionVersion
 from sapwood.formats.catalogue.order import ReleaseOrder, find_line, find_release, line_of, version_key
 
 DAY = dt.timedelta(days=1)
+WAIT = dt.timedelta(days=14)  # a changelog's heading is often written some days before the version is published
 RATINGS = ("none", "low", "medium", "high", "critical")
 
 
@@ -53,7 +54,8 @@ def _ships(catalogue: Catalogue, entry: DistributionVersion, where: str) -> Iter
 def _dates(catalogue: Catalogue, entry: DistributionVersion, where: str) -> Iterator[Finding]:
     if entry.date and entry.tag_date and abs(entry.date - entry.tag_date) > DAY:
         yield warning("distribution.tag_moved", where, f"published on {entry.date}, but its tag is of {entry.tag_date}")
-    if entry.date and entry.changelog_date and entry.changelog_date - entry.date > DAY:
+    late = entry.date - entry.changelog_date if entry.date and entry.changelog_date else dt.timedelta()
+    if late < -DAY or late > WAIT:
         text = f"published on {entry.date}, but its changelog says {entry.changelog_date}"
         yield warning("distribution.changelog_differs", where, text)
     if entry.changelog_date and not entry.tag_date:
