@@ -116,6 +116,11 @@ def _text(front: FrontMatter, *, author: bool) -> dict[str, JSON]:
         text["title"] = "?"
     if not author:
         text.setdefault("origin", "community")
+        of_revision = front.values.get("of_revision")
+        if isinstance(of_revision, int) and not isinstance(of_revision, bool) and of_revision > 0:
+            text["of_revision"] = of_revision
+        elif of_revision is not None:
+            front.problem("of_revision", "of_revision is not a revision.", "Write the number that was translated.")
     if front.body:
         text["body"] = front.body
     return text
