@@ -117,9 +117,10 @@ def check_advisory(item: Advisory) -> None:
         raise SchemaError(
             "The advisory is disclosed, but does not say since when.",
             hint='Add "disclosed_on", the first day on which anybody could know.',
+            path="disclosed_on",
         )
     if item.uuid in item.supersedes:
-        raise SchemaError("The advisory supersedes itself.", hint="Remove it from supersedes.")
+        raise SchemaError("The advisory supersedes itself.", hint="Remove it from supersedes.", path="supersedes")
     check_links(item.links, "links")
 
 

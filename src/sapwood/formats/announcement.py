@@ -1,7 +1,7 @@
 """Announcement: a message from the project to sites, in many languages, for an administrator to judge."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, ClassVar
@@ -68,7 +68,10 @@ class Feedback(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Announcement(Publication):
-    """One message. Its audience is a suggestion; administrators are the default and the gate."""
+    """One message. Its audience is a suggestion; administrators are the default and the gate.
+
+    A revision with `alert` off (a translation, a corrected word) changes the text without a new alert.
+    """
 
     constants: ClassVar[Mapping[str, JSON]] = {"type": "announcement", "version": 1}
 
@@ -76,6 +79,7 @@ class Announcement(Publication):
     texts: Mapping[str, LocaleText]
     severity: Severity = Severity.NONE
     audience: Audience = Audience.ADMINISTRATORS
+    alert: bool = True
     condition: Annotated[Condition | None, CONDITION] = None
     publish_at: datetime | None = None
     expires_at: datetime | None = None
@@ -84,7 +88,6 @@ class Announcement(Publication):
     closes: tuple[UUID, ...] = ()
     event: Event | None = None
     feedback: Feedback | None = None
-    extra: Mapping[str, JSON] = field(default_factory=dict)
 
     def text(self, wanted: str | Iterable[str], default: str = DEFAULT_LOCALE) -> LocaleText:
         """The text to show to a reader of this language, or of these in order (see `pick_locale`)."""
@@ -130,7 +133,7 @@ def check_announcement(item: Announcement) -> None:
     check_links(item.links, "links")
     for name, others in (("supersedes", item.supersedes), ("closes", item.closes)):
         if item.uuid in others:
-            raise SchemaError(f"The announcement names itself in {name}.", hint=f"Remove it from {name}.")
+            raise SchemaError(f"The announcement names itself in {name}.", hint=f"Remove it from {name}.", path=name)
 
 
 def _in_order(
@@ -138,4 +141,6 @@ def _in_order(
 ) -> None:
     if earlier is None or later is None or earlier < later or (earlier == later and not strictly):
         return
-    raise SchemaError(f"{later_name} is not after {earlier_name}.", hint="Correct one of the two instants.")
+    raise SchemaError(
+        f"{later_name} is not after {earlier_name}.", hint="Correct one of the two instants.", path=later_name
+    )

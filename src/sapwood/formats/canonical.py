@@ -161,16 +161,19 @@ def _check_item(path: str, item: JSON) -> None:
         raise DuplicateKeyError(
             f"The key {shorten(item.key)} stands twice in {place}.",
             hint="Keep one of the two.",
+            path=path,
         )
     if isinstance(item, str) and _SURROGATE.search(item):
         raise LoneSurrogateError(
             f"A text in {place} holds half of a surrogate pair.",
             hint="Write the whole character, as UTF-8.",
+            path=path,
         )
     if isinstance(item, (int, float)) and not abs(item) <= LARGEST_NUMBER:  # not: NaN compares with nothing
         raise NumberError(
             f"The number in {place} is not finite, or beyond 2^53 - 1.",
             hint="Write large numbers and missing values as text or null.",
+            path=path,
         )
 
 

@@ -30,6 +30,11 @@ class FormatError(SapwoodError):
 
     code: ClassVar[str] = "format.invalid"
 
+    def __init__(self, message: str, *, hint: str = "", path: str = "") -> None:
+        """`path` is the place in the document, such as `texts.en.title`; empty where there is none."""
+        super().__init__(message, hint=hint)
+        self.path = path
+
 
 class NotUtf8Error(FormatError):
     """The document's bytes are not UTF-8."""

@@ -145,6 +145,7 @@ def check_https(url: str, place: str) -> None:
         raise SchemaError(
             f"The link {place} {problem}: {shorten(url)}.",
             hint="Give an https address in ASCII; a name in another script in its xn-- form.",
+            path=place,
         )
 
 

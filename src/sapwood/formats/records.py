@@ -168,7 +168,9 @@ def _map(inner: Codec) -> Codec:
 
 def wrong(path: str, expected: str) -> SchemaError:
     """The error for a value of the wrong kind."""
-    return SchemaError(f"{show_path(path)} must be {expected}.", hint="Correct it and publish a new revision.")
+    return SchemaError(
+        f"{show_path(path)} must be {expected}.", hint="Correct it and publish a new revision.", path=path
+    )
 
 
 def whole_second(value: datetime, name: str) -> datetime:

@@ -66,17 +66,21 @@ def check_release(item: Release) -> None:
     release, tag = _read(item.release), _read(item.tag)
     if release is None:
         raise SchemaError(
-            f"The release {shorten(item.release)} cannot be read.", hint="Write it as ulmo.3 or as 21.0.9."
+            f"The release {shorten(item.release)} cannot be read.",
+            hint="Write it as ulmo.3 or as 21.0.9.",
+            path="release",
         )
     if isinstance(release, NamedRelease) and release.line != item.line:
         raise SchemaError(
             f"The release {shorten(item.release)} is not on the line {shorten(item.line)}.",
             hint="Correct the line or the release.",
+            path="release",
         )
     if tag is not None and tag != release:
         raise SchemaError(
             f"The tag {shorten(item.tag)} does not name the release {shorten(item.release)}.",
             hint="Correct the tag or the release.",
+            path="tag",
         )
     check_links(item.notes, "notes")
 

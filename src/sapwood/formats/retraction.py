@@ -43,4 +43,5 @@ def check_retraction(item: Retraction) -> None:
         raise SchemaError(
             "The retraction takes back itself or its own replacement.",
             hint="Correct retracts or replaced_by.",
+            path="retracts",
         )

@@ -51,8 +51,9 @@ def check_schema(document_type: str, data: JSONObject) -> None:
     errors = [_deepest(error) for error in _validator(document_type).iter_errors(data)]
     if errors:
         first = min(errors, key=lambda error: [str(step) for step in error.absolute_path])
+        path = _path(first)
         raise SchemaError(
-            f"{show_path(_path(first))} {_problem(first)}.", hint="See the reference page of this format."
+            f"{show_path(path)} {_problem(first)}.", hint="See the reference page of this format.", path=path
         )
 
 

@@ -188,7 +188,9 @@ def _check_size(value: JSON, path: str, depth: int = 1) -> None:
 
 def _broken(path: str, problem: str) -> ConditionError:
     return ConditionError(
-        f"The condition at {show_path(path)} {problem}.", hint="See the reference page on conditions."
+        f"The condition at {show_path(path)} {problem}.",
+        hint="See the reference page on conditions.",
+        path=path,
     )
 
 

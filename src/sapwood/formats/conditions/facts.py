@@ -12,9 +12,11 @@ from sapwood.formats.logic import Answer
 from sapwood.formats.versions import DistributionVersion, parse_version
 
 PLUGINS: Final = "plugins."
-# A site may state its release under several names; the inferred one is what runs, the declared one what it says.
+MOST_WHY: Final = 200
+# A site may state its release under several names: what was inferred goes before what it declares, and the
+# bare line is better than nothing.
 _OTHER_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "release": ("release", "inferred_release", "declared_release"),
+    "release": ("release", "inferred_release", "declared_release", "inferred_line"),
     "locale": ("locale", "languages"),
     "language": ("language", "languages"),
 }
@@ -32,14 +34,14 @@ class Fact:
 def look_up(facts: Mapping[str, JSON], name: str) -> Fact:
     """Find a fact by its dotted name. Never raises; what the site does not state is not known."""
     if name.startswith(PLUGINS):
-        return _plugin(facts.get("plugins"), name.removeprefix(PLUGINS))
+        return _plugin(facts, name.removeprefix(PLUGINS))
     for other in _OTHER_NAMES.get(name, (name,)):
         value = _walk(facts, other.split("."))
         if value is not None:
             return Fact(Answer.YES, value)
     if name == "line":
-        return _line(look_up(facts, "release"))
-    return _not_stated(name)
+        return _line(facts)
+    return _not_stated(facts, name)
 
 
 def _walk(value: JSON, steps: list[str]) -> JSON:
@@ -54,8 +56,9 @@ def _walk(value: JSON, steps: list[str]) -> JSON:
     return None
 
 
-def _plugin(plugins: JSON, name: str) -> Fact:
+def _plugin(facts: Mapping[str, JSON], name: str) -> Fact:
     """A plugin's version. Names compare as Python packages do: `tutor-mfe` is `tutor_mfe`."""
+    plugins = facts.get("plugins")
     if isinstance(plugins, Mapping):
         found = {canonicalize_name(str(key)): version for key, version in plugins.items()}
     elif isinstance(plugins, list | tuple):
@@ -64,7 +67,7 @@ def _plugin(plugins: JSON, name: str) -> Fact:
         if len(rows) < len(plugins):
             return Fact(Answer.UNKNOWN, why="this site's list of plugins cannot be read")
     else:
-        return _not_stated("plugins")
+        return _not_stated(facts, "plugins")
     wanted = canonicalize_name(name)
     if wanted not in found:
         return Fact(Answer.NO)
@@ -72,7 +75,9 @@ def _plugin(plugins: JSON, name: str) -> Fact:
     return Fact(Answer.YES, version, "" if version is not None else f"the version of {shorten(name)} is not known")
 
 
-def _line(release: Fact) -> Fact:
+def _line(facts: Mapping[str, JSON]) -> Fact:
+    """The line of the site's release, if the site does not state it apart."""
+    release = look_up(facts, "release")
     if isinstance(release.value, str):
         try:
             ref = parse_version(release.value)
@@ -80,8 +85,12 @@ def _line(release: Fact) -> Fact:
             return Fact(Answer.UNKNOWN, why=f"the line of {shorten(release.value)} is not known")
         if not isinstance(ref, DistributionVersion):
             return Fact(Answer.YES, ref.line)
-    return _not_stated("line")
+    return _not_stated(facts, "line")
 
 
-def _not_stated(name: str) -> Fact:
-    return Fact(Answer.UNKNOWN, why=f"this site does not state {shorten(name)}")
+def _not_stated(facts: Mapping[str, JSON], name: str) -> Fact:
+    """Unknown, with the reason that the site itself gives, if it does."""
+    reasons = facts.get("why")
+    own = reasons.get(name) if isinstance(reasons, Mapping) else None
+    because = f": {own[:MOST_WHY]}" if isinstance(own, str) else ""
+    return Fact(Answer.UNKNOWN, why=f"this site does not state {shorten(name)}{because}")

@@ -42,6 +42,7 @@ def test_administrators_and_no_severity_are_the_default():
     item = parse_document(json.dumps(golden("first")).encode())
     assert (item.audience, item.severity, item.condition) == (Audience.ADMINISTRATORS, Severity.NONE, None)
     assert item.type == "announcement"
+    assert item.alert
 
 
 @pytest.mark.parametrize(
@@ -100,6 +101,7 @@ def test_a_bad_field_is_refused_with_its_place(name, path, value, message):
     assert caught.value.hint
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 400
+    assert caught.value.path or "lacks" in message
 
 
 @pytest.mark.parametrize(

@@ -118,6 +118,17 @@ def test_the_inferred_release_speaks_before_the_declared_one():
     assert look_up(facts, "release").value == "ulmo.2"
     assert look_up({"declared_release": "ulmo.2"}, "line").value == "ulmo"
     assert look_up({"declared_release": "???"}, "line").there is Answer.UNKNOWN
+    only_line = {"declared_release": None, "inferred_line": "teak"}
+    assert ask("release", "<", "ulmo.1", facts=only_line) == "yes"
+    assert ask("release", "<", "teak.2", facts=only_line) == "unknown"
+
+
+def test_the_sites_own_reason_is_passed_on():
+    verdict = evaluate(
+        {"fact": "database.version", "op": "<", "value": "8.4"},
+        {"database": {"version": None}, "why": {"database.version": "the file names no version"}},
+    )
+    assert verdict.reasons == ("this site does not state 'database.version': the file names no version",)
 
 
 def test_without_the_order_of_lines_two_lines_cannot_be_compared():

@@ -63,7 +63,7 @@ def tampered(draw):
 
 @given(tampered())
 @example({**DOCUMENTS[0], "texts": {"en": {"title": "x", "\u0000": {"a": 1.5}}}})
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_a_tampered_document_is_refused_with_a_reason_or_kept_exactly(data):
     try:
         document = read_document(data)
@@ -75,7 +75,7 @@ def test_a_tampered_document_is_refused_with_a_reason_or_kept_exactly(data):
 
 
 @given(st.lists(tampered(), max_size=4))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_good_documents_survive_any_company(company):
     good = canonical_bytes(DOCUMENTS[0])
     outcome = parse_many([("a", good), *(("b", json.dumps(item).encode()) for item in company), ("c", good)])

@@ -156,7 +156,7 @@ def _fill(revision: Revision, raw: bytes, organisation: str, now: dt.datetime) -
     item = read_announcement(raw)
     locale = pick_locale(item.texts, "en") or "en"
     revision.raw, revision.sha256 = raw, sha256_hex(raw)
-    revision.alert = item.extra.get("alert", True) is not False
+    revision.alert = item.alert
     revision.title = item.texts[locale].title[:300]
     revision.kind, revision.channel = item.kind.value, item.channel
     revision.severity, revision.audience = item.severity.value, item.audience.value
