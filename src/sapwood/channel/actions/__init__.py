@@ -1,0 +1,1 @@
+"""Writes: `publishing` on the commons, `receiving` on a site."""

@@ -1,0 +1,129 @@
+"""Where bytes come from: over HTTP through the one client, or out of a folder. Nothing here is trusted."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO, Protocol
+
+from tuf.api.exceptions import DownloadHTTPError, DownloadLengthMismatchError
+from tuf.ngclient import FetcherInterface
+from typing_extensions import override
+
+from sapwood.channel.errors import UnreachableError, WebPageInsteadError
+from sapwood.core.http import HttpClient, NetworkError, Request, TooLargeError, looks_like_web_page
+
+REQUEST_TIMEOUT_S = 60.0
+_OK = 200
+_REDIRECTS = range(300, 400)
+
+
+@dataclass
+class Traffic:
+    """What one pull has asked for and received."""
+
+    requests: int = 0
+    received_bytes: int = 0
+
+
+class Beat(Protocol):
+    """Called before each request, so that long work can say that it is alive, or be stopped by raising."""
+
+    def __call__(self) -> None: ...
+
+
+def _no_beat() -> None:
+    return
+
+
+class HttpFetcher(FetcherInterface):
+    """python-tuf's way to the network, through the one HTTP client with caps on size and time."""
+
+    def __init__(
+        self,
+        http: HttpClient,
+        *,
+        allow_private: bool = False,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+        traffic: Traffic | None = None,
+        beat: Beat = _no_beat,
+    ) -> None:
+        self._http = http
+        self._allow_private = allow_private
+        self._timeout_s = timeout_s
+        self.traffic = traffic or Traffic()
+        self._beat = beat
+
+    @override
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        raise NotImplementedError("every download of this fetcher has a limit")
+
+    @override
+    @contextmanager
+    def download_file(self, url: str, max_length: int) -> Iterator[IO[bytes]]:
+        """The file at `url`, at most `max_length` bytes; raises UnreachableError, WebPageInsteadError or tuf's own."""
+        self._beat()
+        body = self._get(url, max_length)
+        with TemporaryFile() as file:
+            file.write(body)
+            file.seek(0)
+            yield file
+
+    def _get(self, url: str, max_length: int) -> bytes:
+        request = Request(
+            "GET",
+            url,
+            max_bytes=max_length,
+            timeout_s=self._timeout_s,
+            allow_private=self._allow_private,
+            allow_http=True,
+            follow_redirects=0,
+        )
+        self.traffic.requests += 1
+        try:
+            response = self._http.fetch(request)
+        except TooLargeError as error:
+            raise DownloadLengthMismatchError(error.message) from error
+        except NetworkError as error:
+            raise UnreachableError(error.message, hint=error.hint) from error
+        self.traffic.received_bytes += len(response.body)
+        if response.status in _REDIRECTS:
+            raise WebPageInsteadError(
+                f"{url} answers with a redirect to {response.headers.get('location', 'nowhere')[:200]}: "
+                "this looks like a captive portal or a wrong address",
+                hint="Sign in to the network, or correct the address of the channel.",
+            )
+        if response.status != _OK:
+            raise DownloadHTTPError(f"{url} answers {response.status}", response.status)
+        if url.endswith(".json") and looks_like_web_page(response.headers.get("content-type", ""), response.body):
+            raise WebPageInsteadError(
+                f"{url} answers 200 with a web page instead of signed data: "
+                "a captive portal, or a server that shows an error page without saying 404",
+                hint="Open the address in a browser; sign in to the network, or have the server answer 404.",
+            )
+        return response.body
+
+
+class FolderFetcher(FetcherInterface):
+    """Reads a repository that lies in a folder; addresses are relative paths."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @override
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        path = self._folder / url.removeprefix(FOLDER_URL)
+        try:
+            with path.open("rb") as file:
+                content = file.read()
+        except OSError as error:
+            raise DownloadHTTPError(f"{path.name} is missing", 404) from error
+        yield content
+
+    @override
+    def fetch(self, url: str) -> Iterator[bytes]:
+        return self._fetch(url)
+
+
+FOLDER_URL = "folder:///"
