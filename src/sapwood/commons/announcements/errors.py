@@ -66,3 +66,9 @@ class TranslationFileError(SapwoodError):
     """A translation file cannot be read or does not belong here."""
 
     code: ClassVar[str] = "announcements.translation_file"
+
+
+class NothingToRetractError(ConflictError):
+    """An announcement that never left the house cannot be taken back."""
+
+    code: ClassVar[str] = "announcements.nothing_to_retract"

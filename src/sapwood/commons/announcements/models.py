@@ -89,6 +89,10 @@ class Revision(models.Model):
     def __str__(self) -> str:
         return f"{self.title} ({self.number})"
 
+    def permission_scopes(self) -> set[tuple[str, str]]:
+        """Under which narrowed roles this falls."""
+        return {("channel", self.channel)}
+
 
 class Relation(models.TextChoices):
     """What one announcement does to another."""
@@ -129,6 +133,24 @@ class RevisionApproval(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sha256[:12]} by {self.person_ref}"
+
+
+class Retraction(models.Model):
+    """A published announcement is taken back: asked for, confirmed (in security by a second person), staged."""
+
+    announcement = models.OneToOneField(Announcement, on_delete=models.PROTECT, related_name="retraction")
+    reason = models.CharField(max_length=500)
+    urgent = models.BooleanField(default=False)
+    asked_key = models.CharField(max_length=200)
+    asked_ref = models.CharField(max_length=32)
+    asked_at = models.DateTimeField()
+    channel = models.CharField(max_length=20, choices=Channel.choices)
+    raw = models.BinaryField(default=b"")
+    sha256 = models.CharField(max_length=64, blank=True)
+    staged_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.announcement}: {self.reason}"
 
 
 class Answer(models.TextChoices):

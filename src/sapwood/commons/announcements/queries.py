@@ -4,7 +4,7 @@ import datetime as dt
 import uuid
 from collections.abc import Mapping
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Subquery
 
 from sapwood.commons.announcements.data import DEFAULT_LIVE_ITEMS, LiveBudget
 from sapwood.commons.announcements.lines import line_order
@@ -19,7 +19,7 @@ from sapwood.commons.announcements.models import (
 from sapwood.formats.announcement import Kind
 from sapwood.formats.canonical import JSON
 from sapwood.formats.conditions import evaluate
-from sapwood.formats.publication import Audience
+from sapwood.formats.publication import Audience, normal_locale
 from sapwood.formats.versions import LineOrder
 
 LEFT_THE_HOUSE = (State.STAGED, State.PUBLISHED)
@@ -75,8 +75,25 @@ def public_list(
         spared = [pk for pk, condition in targeted if condition and _spares(condition, release, lines)]
         rows = rows.exclude(pk__in=spared)
     if locale:
-        rows = rows.filter(pk__in=[pk for pk, names in rows.values_list("pk", "locales") if locale in names])
+        rows = rows.filter(pk__in=[pk for pk, names in rows.values_list("pk", "locales") if _speaks(names, locale)])
     return rows.order_by("-published_at", "-pk")
+
+
+def last_change(now: dt.datetime) -> dt.datetime | None:
+    """When the public list last changed by itself: something came out, opened, ended or was taken back."""
+    rows = Revision.objects.filter(state__in=(State.PUBLISHED, State.RETRACTED))
+    names = ("published_at", "publish_at", "expires_at", "retracted_at")
+    found = [rows.filter(**{f"{name}__lte": now}).aggregate(latest=Max(name))["latest"] for name in names]
+    return max((at for at in found if at is not None), default=None)
+
+
+def by_slug(slug: str, now: dt.datetime) -> Revision | None:
+    """What the permanent link shows: the newest text that came out, also after it ended or was retracted."""
+    return (
+        newest(State.PUBLISHED, State.RETRACTED)
+        .filter(Q(publish_at=None) | Q(publish_at__lte=now), announcement__slug=slug)
+        .first()
+    )
 
 
 def waiting() -> QuerySet[Revision]:
@@ -99,6 +116,13 @@ def asked_in(revision: Revision) -> QuerySet[Revision]:
     """Published feedback requests that this revision closes."""
     targets = revision.references.filter(relation=Relation.CLOSES).values("target")
     return published().filter(announcement__uuid__in=targets, kind=Kind.FEEDBACK_REQUEST.value)
+
+
+def _speaks(locales: list[str], wanted: str) -> bool:
+    """Whether one of the languages suits: es matches es-419, and es-419 is content with es."""
+    tags = [normal_locale(locale) for locale in locales]
+    tag = normal_locale(wanted)
+    return any(f"{other}-".startswith(f"{tag}-") or f"{tag}-".startswith(f"{other}-") for other in tags)
 
 
 def _spares(condition: Mapping[str, JSON], release: str, lines: LineOrder) -> bool:

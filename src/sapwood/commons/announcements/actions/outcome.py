@@ -1,0 +1,125 @@
+"""What becomes of an announcement after it left the house: it is signed and published, or taken back."""
+
+import datetime as dt
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from sapwood.commons.announcements.errors import AnnouncementNotFoundError, NothingToRetractError, SecondPersonError
+from sapwood.commons.announcements.models import Announcement, Channel, Retraction, Revision, State
+from sapwood.commons.announcements.people import identity
+from sapwood.commons.announcements.staging import hand_over_retraction
+from sapwood.core import audit
+from sapwood.core.data import Actor
+from sapwood.formats.canonical import canonical_bytes, sha256_hex
+from sapwood.formats.documents import parse_document
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A document that the channel serves."""
+
+    uuid: uuid.UUID
+    revision: int
+    sha256: str
+    published_at: dt.datetime
+
+
+@transaction.atomic
+def mark_published(signed: Iterable[Signed], *, actor: Actor, now: dt.datetime) -> int:
+    """Note which staged revisions the channel now serves, byte for byte; the number that was new."""
+    served = {(item.uuid, item.revision, item.sha256): item for item in signed}
+    count = 0
+    for revision in Revision.objects.select_for_update().select_related("announcement").filter(state=State.STAGED):
+        item = served.get((revision.announcement.uuid, revision.number, revision.sha256))
+        if item is None:
+            continue
+        revision.state, revision.published_at = State.PUBLISHED, item.published_at
+        revision.save(update_fields=["state", "published_at"])
+        audit.record(
+            actor=actor,
+            action="announcements.published",
+            subject=str(revision.announcement.uuid),
+            details={"revision": revision.number, "sha256": revision.sha256},
+            at=now,
+        )
+        count += 1
+    return count
+
+
+@transaction.atomic
+def retract(
+    announcement_uuid: uuid.UUID, *, reason: str, actor: Actor, now: dt.datetime, urgent: bool = False
+) -> Retraction:
+    """Take an announcement back. In the security channel the first person asks and a second one confirms."""
+    announcement = Announcement.objects.select_for_update().filter(uuid=announcement_uuid).first()
+    if announcement is None:
+        raise AnnouncementNotFoundError(f"There is no announcement {announcement_uuid}.")
+    rows = announcement.revisions.filter(state__in=(State.STAGED, State.PUBLISHED)).order_by("-number")
+    newest = rows.first()
+    row = Retraction.objects.filter(announcement=announcement).first()
+    if row is not None and row.staged_at is not None:
+        return row
+    if newest is None:
+        raise NothingToRetractError("This announcement never left the house.", hint="Discard its draft instead.")
+    if row is None:
+        row = _ask(announcement, newest.channel, reason, actor, now, urgent=urgent)
+        if newest.channel == Channel.SECURITY:
+            return row
+    elif row.asked_key == identity(actor):
+        raise SecondPersonError(
+            "Taking back what is in the security channel needs a second person.", hint="Ask a colleague to confirm it."
+        )
+    row.raw = _document(row)
+    row.sha256, row.staged_at = sha256_hex(row.raw), now
+    row.save(update_fields=["raw", "sha256", "staged_at"])
+    rows.update(state=State.RETRACTED, retracted_at=now, retraction_reason=row.reason)
+    _record("announcements.retract", row, actor, now)
+    transaction.on_commit(lambda: hand_over_retraction(row))
+    return row
+
+
+def _ask(
+    announcement: Announcement, channel: str, reason: str, actor: Actor, now: dt.datetime, *, urgent: bool
+) -> Retraction:
+    row = Retraction(
+        announcement=announcement,
+        reason=reason.strip()[:500],
+        urgent=urgent or channel == Channel.SECURITY,
+        asked_key=identity(actor),
+        asked_at=now,
+        channel=channel,
+    )
+    row.asked_ref = _record("announcements.ask_to_retract", row, actor, now)
+    row.save()
+    return row
+
+
+def _document(row: Retraction) -> bytes:
+    raw = canonical_bytes(
+        {
+            "type": "retraction",
+            "version": 1,
+            # One retraction per announcement: the same words again are the same document.
+            "uuid": str(uuid.uuid5(row.announcement.uuid, "retraction")),
+            "revision": 1,
+            "channel": row.channel,
+            "retracts": str(row.announcement.uuid),
+            "reason": row.reason,
+            "urgent": row.urgent,
+        }
+    )
+    parse_document(raw)
+    return raw
+
+
+def _record(action: str, row: Retraction, actor: Actor, now: dt.datetime) -> str:
+    return audit.record(
+        actor=actor,
+        action=action,
+        subject=str(row.announcement.uuid),
+        details={"reason": row.reason, "urgent": row.urgent},
+        at=now,
+    ).actor_ref

@@ -1,0 +1,191 @@
+"""The public announcements: only what was published, by audience, release and language; pages and feeds."""
+
+import datetime as dt
+import json
+
+import pytest
+
+from sapwood.commons.announcements.actions.outcome import Signed, mark_published, retract
+from sapwood.commons.announcements.actions.publishing import publish_folder
+from sapwood.commons.announcements.lines import set_line_order
+from sapwood.commons.announcements.models import Revision, State
+from sapwood.commons.announcements.tests.conftest import ADVISORY, PLAIN, SPANISH, UUID_ONE, UUID_TWO
+from sapwood.core.data import Actor
+from sapwood.formats.versions import LineOrder
+
+pytestmark = pytest.mark.django_db
+
+
+def publish(folder, alice, bob, now):
+    publish_folder(folder.path, actor=alice, second=bob, now=now)
+    return serve_all(now)
+
+
+def serve_all(now):
+    rows = Revision.objects.select_related("announcement").filter(state=State.STAGED)
+    signed = [Signed(row.announcement.uuid, row.number, row.sha256, now) for row in rows]
+    return mark_published(signed, actor=Actor.system("test"), now=now)
+
+
+@pytest.fixture
+def clock(monkeypatch, now):
+    from sapwood.commons.announcements.views import public
+    from sapwood.core.clock import FixedClock
+
+    fixed = FixedClock(now)
+    monkeypatch.setattr(public, "system_clock", lambda: fixed)
+    return fixed
+
+
+@pytest.fixture
+def lines():
+    from sapwood.commons.announcements import lines as module
+
+    before = list(module._sources)
+    set_line_order(lambda: LineOrder(("teak", "ulmo", "verawood")))
+    yield
+    module._sources[:] = before
+
+
+def titles(client, query=""):
+    feed = client.get(f"/announcements/feed.json{query}").json()
+    return sorted(item["title"] for item in feed["items"])
+
+
+def test_only_what_the_channel_serves_is_public(client, folder, now, alice, bob, clock):
+    folder.write("verawood.md", PLAIN)
+    publish_folder(folder.path, actor=alice, now=now)
+    assert titles(client) == []
+    assert client.get("/announcements/verawood/").status_code == 404
+    assert b"Verawood" not in client.get("/announcements/").content
+    wrong = [Signed(Revision.objects.get().announcement.uuid, 1, "0" * 64, now)]
+    assert mark_published(wrong, actor=alice, now=now) == 0
+    serve_all(now)
+    assert titles(client) == ["Verawood is out"]
+    assert b"Verawood is out" in client.get("/announcements/").content
+    assert client.get("/announcements/verawood/").status_code == 200
+
+
+def test_pages_and_feeds_need_and_set_no_cookie(client, folder, now, alice, bob, clock):
+    folder.write("verawood.md", PLAIN)
+    publish(folder, alice, bob, now)
+    for path in ("/announcements/feed.atom", "/announcements/feed.json"):
+        response = client.get(path)
+        assert not response.cookies
+        assert "Cookie" not in response.get("Vary", "")
+    assert client.get("/announcements/").status_code == 200
+
+
+def test_an_unpublished_revision_does_not_show_through_a_published_one(client, folder, now, alice, bob, clock):
+    folder.write("verawood.md", PLAIN)
+    publish(folder, alice, bob, now)
+    folder.write("verawood.md", PLAIN.replace("is out", "is secret"))
+    publish_folder(folder.path, actor=alice, now=now)
+    assert titles(client) == ["Verawood is out"]
+    assert b"is secret" not in client.get("/announcements/verawood/").content
+
+
+def test_an_announcement_appears_when_its_window_opens_and_goes_when_it_ends(client, folder, now, alice, bob, clock):
+    window = "kind: news\npublish_at: 2026-11-23\nexpires_at: 2026-11-25"
+    folder.write("verawood.md", PLAIN.replace("kind: release_notes", window))
+    publish(folder, alice, bob, now)
+    assert titles(client) == []
+    assert client.get("/announcements/verawood/").status_code == 404
+    clock.advance(dt.timedelta(days=1))
+    assert titles(client) == ["Verawood is out"]
+    clock.advance(dt.timedelta(days=3))
+    assert titles(client) == []
+    assert "has ended" in client.get("/announcements/verawood/").content.decode()
+
+
+def test_filters_are_plain_get_parameters(client, folder, now, alice, bob, clock, lines):
+    condition = "kind: news\naudience: instructors\ncondition:\n  fact: release\n  op: <\n  value: ulmo.1"
+    folder.write("verawood.md", PLAIN.replace("kind: release_notes", condition))
+    folder.write("verawood.es-419.md", SPANISH)
+    folder.write("pdf.md", ADVISORY)
+    publish(folder, alice, bob, now)
+    everything = ["Update the PDF reader", "Verawood is out"]
+    assert titles(client) == everything
+    assert titles(client, "?audience=instructors") == ["Verawood is out"]
+    assert titles(client, "?release=teak.3") == everything
+    assert titles(client, "?release=ulmo.2") == ["Update the PDF reader"]
+    assert titles(client, "?lang=es") == ["Salió Verawood"]
+    assert titles(client, "?kind=advisory") == ["Update the PDF reader"]
+    assert titles(client, "?kind=nonsense&audience='") == everything
+    page = client.get("/announcements/?release=;;&lang=%3Cscript%3E").content.decode()
+    assert "<script>" not in page.replace("<script src=", "")
+
+
+def test_the_atom_feed_is_well_formed_and_conditional(client, folder, now, alice, bob, clock):
+    from defusedxml.ElementTree import fromstring
+
+    folder.write("verawood.md", PLAIN.replace("Verawood is out", '"A <b> & ]]> title"'))
+    publish(folder, alice, bob, now)
+    response = client.get("/announcements/feed.atom")
+    root = fromstring(response.content)
+    entry = root.find("{http://www.w3.org/2005/Atom}entry")
+    assert entry.findtext("{http://www.w3.org/2005/Atom}title") == "A <b> & ]]> title"
+    assert entry.findtext("{http://www.w3.org/2005/Atom}id") == f"urn:uuid:{UUID_ONE}"
+    again = client.get("/announcements/feed.atom", headers={"If-None-Match": response["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    since = client.get("/announcements/feed.atom", headers={"If-Modified-Since": response["Last-Modified"]})
+    assert since.status_code == 304
+
+
+def test_the_json_feed_says_what_programs_want_to_know(client, folder, now, alice, bob, clock):
+    folder.write("verawood.md", PLAIN)
+    publish(folder, alice, bob, now)
+    response = client.get("/announcements/feed.json")
+    feed = json.loads(response.content)
+    assert feed["version"] == "https://jsonfeed.org/version/1.1"
+    [item] = feed["items"]
+    assert item["_sapwood"]["sha256"] == Revision.objects.get().sha256
+    assert item["_sapwood"]["revision"] == 1
+    assert item["url"].endswith("/announcements/verawood/")
+    assert client.get("/announcements/feed.json", headers={"If-None-Match": response["ETag"]}).status_code == 304
+
+
+def test_you_asked_we_did_stands_on_both_pages(client, folder, now, alice, bob, clock):
+    request = "kind: feedback_request\nfeedback:\n  question: What is slow?"
+    folder.write("slow.md", PLAIN.replace("kind: release_notes", request).replace("Verawood is out", "What is slow?"))
+    answer = PLAIN.replace(UUID_ONE, UUID_TWO).replace("kind: release_notes", "kind: news\ncloses: [slow]")
+    folder.write("faster.md", answer.replace("Verawood is out", "It is faster now"))
+    publish(folder, alice, bob, now)
+    asked = client.get("/announcements/slow/").content.decode()
+    answered = client.get("/announcements/faster/").content.decode()
+    assert "You asked, we did" in asked
+    assert "/announcements/faster/" in asked
+    assert "/announcements/slow/" in answered
+
+
+def test_what_supersedes_replaces_on_the_list(client, folder, now, alice, bob, clock):
+    folder.write("verawood.md", PLAIN)
+    newer = PLAIN.replace(UUID_ONE, UUID_TWO).replace("kind: release_notes", "kind: news\nsupersedes: [verawood]")
+    folder.write("newer.md", newer.replace("is out", "is even better"))
+    publish(folder, alice, bob, now)
+    assert titles(client) == ["Verawood is even better"]
+
+
+def test_a_retracted_announcement_says_so_and_shows_nothing_else(client, folder, now, alice, bob, clock):
+    folder.write("verawood.md", PLAIN)
+    publish(folder, alice, bob, now)
+    row = retract(Revision.objects.get().announcement.uuid, reason="It was wrong.", actor=alice, now=now)
+    document = json.loads(bytes(row.raw))
+    assert (document["type"], document["retracts"], document["channel"]) == ("retraction", UUID_ONE, "releases")
+    assert titles(client) == []
+    page = client.get("/announcements/verawood/").content.decode()
+    assert "It was wrong." in page
+    assert "new catalogue page" not in page
+
+
+def test_taking_back_a_security_item_needs_a_second_person(folder, now, alice, bob):
+    from sapwood.commons.announcements.errors import SecondPersonError
+
+    folder.write("pdf.md", ADVISORY)
+    publish(folder, alice, bob, now)
+    assert retract(UUID_TWO, reason="Wrong file.", actor=alice, now=now).staged_at is None
+    assert Revision.objects.get().state == State.PUBLISHED
+    with pytest.raises(SecondPersonError):
+        retract(UUID_TWO, reason="Wrong file.", actor=alice, now=now)
+    assert retract(UUID_TWO, reason="", actor=bob, now=now).reason == "Wrong file."
+    assert Revision.objects.get().state == State.RETRACTED
