@@ -21,3 +21,8 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
             report.outcome = "failed"
             report.longrepr = f"skipped in CI: {reason}"
     return report
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names that hold a memory address would differ between the processes that share the tests."""
+    return argname if " at 0x" in repr(val) else None
