@@ -156,22 +156,21 @@ def _walk(value: JSON, path: str) -> Iterator[tuple[str, JSON]]:
 
 
 def _check_item(path: str, item: JSON) -> None:
-    place = show_path(path)
     if isinstance(item, _Twice):
         raise DuplicateKeyError(
-            f"The key {shorten(item.key)} stands twice in {place}.",
+            f"The key {shorten(item.key)} stands twice in {show_path(path)}.",
             hint="Keep one of the two.",
             path=path,
         )
     if isinstance(item, str) and _SURROGATE.search(item):
         raise LoneSurrogateError(
-            f"A text in {place} holds half of a surrogate pair.",
+            f"A text in {show_path(path)} holds half of a surrogate pair.",
             hint="Write the whole character, as UTF-8.",
             path=path,
         )
     if isinstance(item, (int, float)) and not abs(item) <= LARGEST_NUMBER:  # not: NaN compares with nothing
         raise NumberError(
-            f"The number in {place} is not finite, or beyond 2^53 - 1.",
+            f"The number in {show_path(path)} is not finite, or beyond 2^53 - 1.",
             hint="Write large numbers and missing values as text or null.",
             path=path,
         )

@@ -63,7 +63,7 @@ def tampered(draw):
 
 @given(tampered())
 @example({**DOCUMENTS[0], "texts": {"en": {"title": "x", "\u0000": {"a": 1.5}}}})
-@settings(max_examples=400)
+@settings(max_examples=250)
 def test_a_tampered_document_is_refused_with_a_reason_or_kept_exactly(data):
     try:
         document = read_document(data)
