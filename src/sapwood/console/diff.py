@@ -144,9 +144,7 @@ def _joined(runs: Sequence[Run]) -> tuple[Run, ...]:
     joined: list[Run] = []
     for place, run in enumerate(runs):
         following = runs[place + 1 : place + 2]
-        bridges = (
-            run.text.isspace() and bool(joined) and joined[-1].marked and any(r.marked for r in following)
-        )
+        bridges = run.text.isspace() and bool(joined) and joined[-1].marked and any(r.marked for r in following)
         marked = run.marked or bridges
         if joined and joined[-1].marked == marked:
             joined[-1] = Run(joined[-1].text + run.text, marked)

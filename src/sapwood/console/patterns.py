@@ -202,9 +202,7 @@ def _pictures() -> dict[str, Any]:
         "chart_heat": heat("The channel by month", months, received),
         "chart_timeline": timeline("Release lines and their support", _lines(), NOW.date()),
         "chart_path": release_path("The way to verawood", _way()),
-        "chart_spark": sparkline(
-            [1, 1, 2, 1, 1, 3, 1], "Publications in each of the last 7 days: 1 today, 3 at most"
-        ),
+        "chart_spark": sparkline([1, 1, 2, 1, 1, 3, 1], "Publications in each of the last 7 days: 1 today, 3 at most"),
         "chart_empty": bars("Steps of a rehearsal that has not run", []),
     }
 

@@ -272,8 +272,8 @@ def needs(request: HttpRequest) -> list[Need]:
         try:
             with _savepoint():
                 found.extend(source(request))
-        except Exception as error:  # one silent source must not hide the others, nor itself
-            logger.exception("a source of needs failed")
+        except Exception as error:  # noqa: BLE001 - one silent source must not hide the others, nor itself
+            _log(error, "a source of needs failed")
             code = error_lines(error)["code"]
             text = _("A part of this list cannot be shown (%(code)s).") % {"code": code}
             found.append(Need(Severity.HIGH, text, "", "", None))
@@ -287,8 +287,8 @@ def calm_text(request: HttpRequest) -> Words | None:
     try:
         with _savepoint():
             return _state.calm(request)
-    except Exception as error:  # the front page stands whatever a module does
-        logger.exception("the calm text failed")
+    except Exception as error:  # noqa: BLE001 - the front page stands whatever a module does
+        _log(error, "the calm text failed")
         code = error_lines(error)["code"]
         return _("When the last look was cannot be said (%(code)s).") % {"code": code}
 
@@ -296,7 +296,7 @@ def calm_text(request: HttpRequest) -> Words | None:
 def render_panels(request: HttpRequest) -> list[RenderedPanel]:
     """All panels that have something to show; one that fails becomes a card that says so."""
     rendered = (_render_panel(panel, request) for panel in panels())
-    return [panel for panel in rendered if panel is not None]
+    return _without_holes([panel for panel in rendered if panel is not None])
 
 
 def error_lines(error: Exception) -> dict[str, str]:
@@ -310,6 +310,30 @@ def error_lines(error: Exception) -> dict[str, str]:
     }
 
 
+def _without_holes(shown: list[RenderedPanel]) -> list[RenderedPanel]:
+    """A narrow panel that would stand alone in its row takes the whole row."""
+    laid: list[RenderedPanel] = []
+    beside = False
+    for place, panel in enumerate(shown):
+        if panel.span > 1:
+            beside = False
+        elif not beside and (place + 1 == len(shown) or shown[place + 1].span > 1):
+            laid.append(replace(panel, span=2))
+            continue
+        else:
+            beside = not beside
+        laid.append(panel)
+    return laid
+
+
+def _log(error: Exception, what: str) -> None:
+    """A traceback for what nobody foresaw, a line for what explains itself."""
+    if isinstance(error, SapwoodError):
+        logger.warning("%s: %s: %s", what, error.code, error.message)
+    else:
+        logger.error(what, exc_info=error)
+
+
 def _render_panel(panel: Panel, request: HttpRequest) -> RenderedPanel | None:
     shown = RenderedPanel(slug=panel.slug, title=panel.title, span=panel.span)
     try:
@@ -318,8 +342,8 @@ def _render_panel(panel: Panel, request: HttpRequest) -> RenderedPanel | None:
             if context is None:
                 return None
             html = render_to_string(panel.template, {**context, "panel": panel}, request)
-    except Exception as error:  # a panel never takes the front page down
-        logger.exception("panel %s failed", panel.slug)
+    except Exception as error:  # noqa: BLE001 - a panel never takes the front page down
+        _log(error, f"panel {panel.slug} failed")
         return replace(shown, error=error_lines(error))
     return replace(shown, html=html)
 

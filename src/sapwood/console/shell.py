@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
-from django.utils.translation import get_language, get_language_bidi, get_language_info
+from django.utils.translation import get_language, get_language_bidi
 
 import sapwood
 from sapwood.console import registry
@@ -86,13 +86,9 @@ def _ring_state(place: int, grown: int, *, failed: bool) -> str:
 
 
 def _languages(current: str) -> list[Language]:
-    return [_language(code, str(name), current) for code, name in settings.LANGUAGES]
-
-
-def _language(code: str, name: str, current: str) -> Language:
-    try:
-        info = get_language_info(code)
-        own_name, bidi = str(info["name_local"]), bool(info["bidi"])
-    except KeyError:  # a language that Django does not know is shown as the settings name it
-        own_name, bidi = name, code in settings.LANGUAGES_BIDI
-    return Language(code, own_name, "rtl" if bidi else "ltr", current=code == current)
+    """The settings name each language in itself; a region keeps its language's direction."""
+    bidi = settings.LANGUAGES_BIDI
+    return [
+        Language(code, str(name), "rtl" if code.split("-")[0] in bidi else "ltr", current=code == current)
+        for code, name in settings.LANGUAGES
+    ]

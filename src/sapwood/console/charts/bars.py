@@ -93,9 +93,7 @@ def _draw_bar(frame: Frame, bar: Bar, y: float, top: float, show: Callable[[floa
             frame.line(end, middle - 3, end, middle + 3, "whisker")
 
 
-def _draw_stack(
-    frame: Frame, stack: Stack, y: float, top: float, how: tuple[str, Callable[[float], str]]
-) -> None:
+def _draw_stack(frame: Frame, stack: Stack, y: float, top: float, how: tuple[str, Callable[[float], str]]) -> None:
     key, show = how
     total = sum(part.value for part in stack.parts)
     frame.text(0, y + _WORDS, stack.label, "strong")

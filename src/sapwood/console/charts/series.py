@@ -51,11 +51,8 @@ def line(
             frame.curve(run, _PLOT, class_="mark-line", stroke_dasharray=_DASHES[place % len(_DASHES)])
     for name, y, weight in _labels(data, top, show):
         frame.text(_PLOT.width + 1.5, y, name, weight)
-    rows = [
-        [column, *(_shown(series.values[place], show) for series in data)]
-        for place, column in enumerate(columns)
-    ]
-    twin = table_twin(["", *(series.name for series in data)], rows, title)
+    rows = [[column, *(_shown(series.values[place], show) for series in data)] for place, column in enumerate(columns)]
+    twin = table_twin([_("When"), *(series.name for series in data)], rows, title)
     return frame.figure(_PLOT.y + _PLOT.height + 22, _line_summary(data, show), twin)
 
 
@@ -91,7 +88,7 @@ def heat(
         frame.text(FULL, y, columns[-1], "soft", "end")
     rows = [[row.name, *(_shown(value, show) for value in row.values)] for row in data]
     desc = _("Most in one cell: %(top)s") % {"top": show(top)} if data else ""
-    return frame.figure(len(data) * 48 + 14, desc, table_twin(["", *columns], rows, title))
+    return frame.figure(len(data) * 48 + 14, desc, table_twin([_("Name"), *columns], rows, title))
 
 
 def _axes(frame: Frame, columns: Sequence[str], top: str) -> None:
@@ -116,9 +113,7 @@ def _runs(values: Sequence[float | None], top: float) -> list[list[tuple[float, 
     return [run if len(run) > 1 else [run[0], (run[0][0] + 0.5, run[0][1])] for run in runs if run]
 
 
-def _labels(
-    data: Sequence[Series], top: float, show: Callable[[float], str]
-) -> list[tuple[str, float, str | None]]:
+def _labels(data: Sequence[Series], top: float, show: Callable[[float], str]) -> list[tuple[str, float, str | None]]:
     """The names beside the ends of their lines, pushed apart where they would touch."""
     ends = []
     for series in data:

@@ -92,9 +92,7 @@ def timeline(
 
 def release_path(title: str, hops: Sequence[Hop]) -> SafeString:
     """The way from one release to the next: `teak > ulmo > verawood`, with what lies between."""
-    items = format_html_join(
-        "", "<li{}>{}</li>", ((_here(hop), _hop(hop, first=not n)) for n, hop in enumerate(hops))
-    )
+    items = format_html_join("", "<li{}>{}</li>", ((_here(hop), _hop(hop, first=not n)) for n, hop in enumerate(hops)))
     return format_html('<ol class="path" aria-label="{}">{}</ol>', title, items)
 
 
@@ -111,14 +109,10 @@ def _hop(hop: Hop, *, first: bool) -> SafeString:
     way = (
         ""
         if first
-        else format_html(
-            '<span class="path-way"><span>{}</span>{}</span>', " · ".join(between), icons.icon("next")
-        )
+        else format_html('<span class="path-way"><span>{}</span>{}</span>', " · ".join(between), icons.icon("next"))
     )
     note = format_html('<span class="muted">{}</span>', hop.note) if hop.note else ""
-    return format_html(
-        '{}<span class="path-stop"><strong dir="ltr">{}</strong>{}</span>', way, hop.label, note
-    )
+    return format_html('{}<span class="path-stop"><strong dir="ltr">{}</strong>{}</span>', way, hop.label, note)
 
 
 def _scale(spans: Sequence[Span], today: date) -> _Scale:

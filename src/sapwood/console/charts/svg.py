@@ -15,9 +15,7 @@ FULL = 100.0
 
 def element(name: str, *children: Any, **attributes: Any) -> SafeString:
     """One SVG element; `class_` and `stroke_width` become `class` and `stroke-width`, None is left out."""
-    pairs = (
-        (key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items() if value is not None
-    )
+    pairs = ((key.rstrip("_").replace("_", "-"), value) for key, value in attributes.items() if value is not None)
     shown = format_html_join("", ' {}="{}"', pairs)
     inside = mark_safe("".join(conditional_escape(child) for child in children))  # noqa: S308 - escaped here
     return format_html("<{}{}>{}</{}>", name, shown, inside, name)
@@ -52,9 +50,7 @@ class Frame:
 
     def line(self, x1: float, y1: float, x2: float, y2: float, class_: str) -> None:
         """A straight line."""
-        self.marks.append(
-            element("line", x1=self.at(x1), y1=px(y1), x2=self.at(x2), y2=px(y2), class_=class_)
-        )
+        self.marks.append(element("line", x1=self.at(x1), y1=px(y1), x2=self.at(x2), y2=px(y2), class_=class_))
 
     def dot(self, x: float, y: float, radius: float, class_: str, label: str = "") -> None:
         """A small circle, with words for whoever points at it."""
@@ -129,9 +125,7 @@ def share(value: float, top: float) -> float:
 def hatch(key: str) -> SafeString:
     """A pattern of slanted lines, told apart from a solid mark without colour."""
     lines = element("path", d="M-1 1 1-1M0 6 6 0M5 7 7 5", class_="pattern-line")
-    return element(
-        "defs", element("pattern", lines, id=key, width=6, height=6, patternUnits="userSpaceOnUse")
-    )
+    return element("defs", element("pattern", lines, id=key, width=6, height=6, patternUnits="userSpaceOnUse"))
 
 
 def table_twin(columns: Sequence[Any], rows: Iterable[Sequence[Any]], caption: Any = "") -> SafeString:

@@ -58,8 +58,7 @@ def when(context: template.Context, value: date | datetime | None, missing: Any 
         absolute, beside = figures.day(value), figures.relative_day(value, today)
         machine = title = value.isoformat()
     return format_html(
-        '<span class="when"><time datetime="{}" title="{}">{}</time>'
-        '<span class="muted"> · <bdi>{}</bdi></span></span>',
+        '<span class="when"><time datetime="{}" title="{}">{}</time><span class="muted"> · <bdi>{}</bdi></span></span>',
         machine,
         title,
         absolute,
@@ -139,9 +138,7 @@ def card(
 
 
 @register.simple_block_tag
-def callout(
-    content: str, title: Any = "", level: str = "info", url: str = "", action: Any = ""
-) -> SafeString:
+def callout(content: str, title: Any = "", level: str = "info", url: str = "", action: Any = "") -> SafeString:
     """`{% callout level="bad" title=what url=… action=next_step %}why it matters{% endcallout %}`."""
     context = {"title": title, "level": _level(level), "url": url, "action": action, "body": content}
     return render_to_string("console/components/callout.html", context)
@@ -161,9 +158,7 @@ def dialog(content: str, name: str = "", title: Any = "") -> SafeString:
 
 
 @register.simple_tag
-def difference(
-    old: str, new: str, view: str = "split", old_title: Any = "", new_title: Any = ""
-) -> SafeString:
+def difference(old: str, new: str, view: str = "split", old_title: Any = "", new_title: Any = "") -> SafeString:
     """`{% difference old new view="split" %}`: two texts side by side, or `view="unified"`."""
     context = {
         "rows": diff.compare(old, new),

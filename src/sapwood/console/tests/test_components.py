@@ -204,9 +204,7 @@ def test_removed_and_added_words_differ_by_more_than_colour():
 
 class Wish(forms.Form):
     name = forms.CharField(help_text="As others read it.", widget=forms.TextInput({"autocomplete": "name"}))
-    ways = forms.MultipleChoiceField(
-        choices=[("a", "A")], widget=forms.CheckboxSelectMultiple, required=False
-    )
+    ways = forms.MultipleChoiceField(choices=[("a", "A")], widget=forms.CheckboxSelectMultiple, required=False)
 
 
 def test_a_form_without_errors_has_labels_and_help():
@@ -259,7 +257,7 @@ def test_a_mail_has_a_text_and_a_simple_html_form():
     assert "https://example.org/?a=1&b=2" in text
     assert "The channel is &lt;stale&gt;" in html
     assert "<script" not in html
-    assert " style=" not in html
+    assert "http" not in html.replace("https://example.org/", "")
 
 
 class Tags(HTMLParser):

@@ -81,8 +81,6 @@ def test_every_side_can_be_read_back_from_the_parts():
 
 
 def test_a_part_marks_what_each_side_changed():
-    (part,) = (
-        p for p in compare_three(BASE, BASE.replace("two", "two halves"), BASE) if p.origin is Origin.OURS
-    )
+    (part,) = (p for p in compare_three(BASE, BASE.replace("two", "two halves"), BASE) if p.origin is Origin.OURS)
     assert [run.text for run in part.ours_runs if run.marked] == [" halves"]
     assert not any(run.marked for run in part.theirs_runs)

@@ -104,6 +104,16 @@ def test_panels_stand_in_their_order(client):
     assert html.index("First") < html.index("Second")
 
 
+@pytest.mark.parametrize(
+    ("spans", "laid"),
+    [([1, 1], [1, 1]), ([1], [2]), ([1, 2], [2, 2]), ([1, 1, 1, 2, 1, 1], [1, 1, 2, 2, 1, 1]), ([2, 1], [2, 2])],
+)
+def test_a_panel_that_would_stand_alone_takes_the_whole_row(rf, spans, laid):
+    for place, span in enumerate(spans):
+        registry.register_panel(panel(f"p{place}", order=place, span=span))
+    assert [shown.span for shown in registry.render_panels(rf.get("/"))] == laid
+
+
 def test_a_panel_without_context_is_left_out(client):
     registry.register_panel(panel(title="Hidden", context=lambda _request: None))
     assert "Hidden" not in page(client)

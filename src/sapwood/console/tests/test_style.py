@@ -114,9 +114,7 @@ def test_every_rule_stands_in_a_layer(sheet):
 
 
 def test_every_token_in_use_is_declared():
-    declared = set(
-        re.findall(r"(--[\w-]+)\s*:", "".join(sheet.read_text(encoding="utf-8") for sheet in SHEETS))
-    )
+    declared = set(re.findall(r"(--[\w-]+)\s*:", "".join(sheet.read_text(encoding="utf-8") for sheet in SHEETS)))
     used = set()
     for sheet in SHEETS:
         used |= set(re.findall(r"var\((--[\w-]+)", sheet.read_text(encoding="utf-8")))

@@ -1,0 +1,121 @@
+"""A real browser for tests: `browser_page` opens one, the `assert_` functions judge what it shows.
+
+from sapwood.console.tests.browser import assert_no_axe_violations, browser, browser_page  # fixtures
+
+@pytest.mark.e2e
+def test_the_inbox(live_server, browser_page):
+    page = browser_page(f"{live_server.url}/inbox", width=320, theme="dark", language="ar")
+    assert_no_axe_violations(page)
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, Request, sync_playwright
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for the whole run; without one the test is skipped."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed")
+    # Playwright's own event loop runs in this thread, which Django would take for asynchronous code.
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def browser_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens pages: `browser_page(url, width=, height=, theme=, language=, javascript=, cookies=)`.
+
+    Each page has its own cookies; what it said to the console and what it asked of other hosts are on
+    `page.complaints`, which must be empty at the end of the test.
+    """
+    opened: list[Any] = []
+
+    def open_page(
+        url: str,
+        *,
+        width: int = 1280,
+        height: int = 900,
+        theme: str = "light",
+        language: str = "en",
+        javascript: bool = True,
+        cookies: dict[str, str] | None = None,
+    ) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=theme,
+            locale=language,
+            java_script_enabled=javascript,
+            reduced_motion="reduce",
+        )
+        context.set_default_timeout(10_000)
+        context.add_cookies([{"name": name, "value": value, "url": url} for name, value in (cookies or {}).items()])
+        page = context.new_page()
+        page.complaints = _listen(page, url)
+        opened.append((context, page))
+        page.goto(url)
+        return page
+
+    yield open_page
+    complaints = [line for _, page in opened for line in page.complaints]
+    for context, _ in opened:
+        context.close()
+    assert complaints == []
+
+
+def _listen(page: Page, url: str) -> list[str]:
+    """Errors that the page wrote to its console (a broken content security policy is one) and foreign requests."""
+    complaints: list[str] = []
+    origin = "/".join(url.split("/")[:3])
+
+    def on_request(request: Request) -> None:
+        if not request.url.startswith((origin, "data:", "blob:")):
+            complaints.append(f"asked {request.url}")
+
+    page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
+    page.on("request", on_request)
+    page.on("console", lambda message: message.type == "error" and complaints.append(f"console: {message.text}"))
+    return complaints
+
+
+def assert_no_axe_violations(page: Page) -> None:
+    """axe-core finds nothing to object to, best practices included; names each offender otherwise."""
+    found = Axe().run(page).response["violations"]
+    lines = []
+    for violation in found:
+        lines.append(f"{violation['id']} ({violation['impact']}): {violation['help']}")
+        for node in violation["nodes"][:5]:
+            lines.append(f"    {node['html'][:200]} :: {(node.get('failureSummary') or '')[:300]}")
+    assert not lines, f"{page.url}\n" + "\n".join(lines)
+
+
+def assert_no_horizontal_scroll(page: Page) -> None:
+    """Nothing is wider than the window; names the widest offenders otherwise."""
+    wide = page.evaluate(
+        """() => {
+            const root = document.documentElement;
+            if (root.scrollWidth <= root.clientWidth) return [];
+            return [...document.querySelectorAll("body *")]
+                .filter((e) => { const b = e.getBoundingClientRect(); return b.right > root.clientWidth + 1 || b.left < -1; })
+                .slice(-5).map((e) => e.outerHTML.slice(0, 160));
+        }"""
+    )
+    assert wide == [], f"{page.url} is wider than its window"
