@@ -2,9 +2,11 @@
 
 import base64
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from typing import Any
 from urllib.parse import urlencode
 
+import qrcode
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.reauthentication import get_reauthentication_flows
 from allauth.core import context
@@ -17,13 +19,15 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings as django_settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.db import transaction
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.encoding import force_bytes
+from qrcode.image.svg import SvgPathFillImage
 
 from sapwood.accounts.actions import apply_claims
 from sapwood.accounts.actions.roles import subject_of
 from sapwood.accounts.guards import actor_for, signed_in_recently
+from sapwood.accounts.language import remember_language
 from sapwood.accounts.models import ClaimRule, User
 from sapwood.accounts.sessions import note_session
 from sapwood.core import audit, settings
@@ -57,6 +61,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
             note_session(user, request.session, agent=request.headers.get("User-Agent", ""), now=now)
             audit.record(actor=actor_for(user), action="accounts.sign_in", subject=subject_of(user), at=now)
 
+    def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
+        """Speak the person's language from the first page on."""
+        response: HttpResponse = super().post_login(request, user, **kwargs)
+        if user.language:
+            remember_language(response, user.language)
+        return response
+
     def set_password(self, user: User, password: str) -> None:
         """Change a password, audited."""
         with transaction.atomic():
@@ -89,6 +100,12 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth s
             return _cipher().decrypt(encrypted_text.encode("ascii")).decode("utf-8")
         except InvalidToken:
             return ""
+
+    def build_totp_svg(self, url: str) -> str:
+        """With a ground of its own, so that it can be scanned in the dark theme too."""
+        buffer = BytesIO()
+        qrcode.make(url, image_factory=SvgPathFillImage).save(buffer)
+        return buffer.getvalue().decode("utf-8")
 
     def get_totp_issuer(self) -> str:
         """What the authenticator app calls this installation."""

@@ -141,3 +141,9 @@ def _entry(row: AuditRow, name: AuditName | None, people: dict[str, str]) -> Ent
         subject_name=people.get(row.subject.removeprefix(PERSON), "") if is_person else "",
         details=row.details,
     )
+
+
+def rows_about_count(user: User) -> int:
+    """How many rows will name nobody once this person is erased."""
+    refs = AuditName.objects.filter(kind=ActorKind.PERSON.value, key=str(user.uuid)).values("ref")
+    return AuditRow.objects.filter(Q(actor_ref__in=refs) | Q(subject=f"{PERSON}{user.uuid}")).count()

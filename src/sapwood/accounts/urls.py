@@ -4,11 +4,32 @@ from allauth.account import views as allauth_views
 from django.urls import URLPattern, URLResolver, include, path
 
 from sapwood.accounts.guards import reauthentication_required, sign_in_required
-from sapwood.accounts.views import links
+from sapwood.accounts.views import audit, links, me, people
 
 own: list[URLPattern | URLResolver] = [
     path("link/<str:secret>", links.link, name="link"),
     path("confirm", links.confirm, name="confirm"),
+    path("", me.account, name="me"),
+    path("me/sessions/<int:pk>/end", me.end_session, name="end_session"),
+    path("me/sessions/end-others", me.end_other_sessions, name="end_other_sessions"),
+    path("me/tokens/new", me.new_token, name="new_token"),
+    path("me/tokens/<uuid:uuid>/end", me.end_token, name="end_token"),
+    path("me/data", me.export, name="my_data"),
+    path("people", people.people, name="people"),
+    path("people/invite", people.invite, name="invite"),
+    path("people/claims", people.claims, name="claims"),
+    path("people/claims/<int:pk>/remove", people.remove_claim, name="remove_claim"),
+    path("people/<uuid:uuid>", people.person, name="person"),
+    path("people/<uuid:uuid>/grant", people.grant, name="grant"),
+    path("people/<uuid:uuid>/revoke/<int:pk>", people.revoke, name="revoke"),
+    path("people/<uuid:uuid>/link", people.mail_link, name="mail_link"),
+    path("people/<uuid:uuid>/switch", people.switch, name="switch"),
+    path("people/<uuid:uuid>/reset-factor", people.reset_factor, name="reset_factor"),
+    path("people/<uuid:uuid>/erase", people.erase, name="erase"),
+    path("people/<uuid:uuid>/data", people.export, name="person_data"),
+    path("audit", audit.log, name="audit"),
+    path("audit/verify", audit.verify, name="audit_verify"),
+    path("audit/export", audit.export, name="audit_export"),
 ]
 
 urlpatterns: list[URLPattern | URLResolver] = [

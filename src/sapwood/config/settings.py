@@ -56,6 +56,7 @@ SHARED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "sapwood.accounts",  # before allauth, whose templates it replaces
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -69,7 +70,6 @@ SHARED_APPS = [
     "drf_spectacular",
     "sapwood.core",
     "sapwood.console",
-    "sapwood.accounts",
     "sapwood.channel",
 ]
 ROLE_APPS = {
