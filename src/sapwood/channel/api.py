@@ -11,19 +11,15 @@ from uuid import UUID
 from sapwood.channel import queries
 from sapwood.channel.actions import publishing
 from sapwood.channel.actions.publishing import folder_at, local_signers
-from sapwood.channel.actions.receiving import (
-    acknowledge_withdrawal,
-    pull,
-    report_health,
-    set_channels,
-    subscribe,
-    unsubscribe,
-)
+from sapwood.channel.actions.receiving import pull, report_health
+from sapwood.channel.actions.subscribing import acknowledge_withdrawal, set_channels, subscribe, unsubscribe
 from sapwood.channel.data import ChannelHealth, ChannelState, HealthChange, PullResult, Received
 from sapwood.channel.models import Subscription
+from sapwood.channel.publisher import status
 from sapwood.channel.publisher.publishing import Publication
 from sapwood.channel.publisher.signing import SignatureState, signature_states
 from sapwood.channel.publisher.staging import Staged
+from sapwood.channel.publisher.status import RepositoryStatus
 from sapwood.channel.queries import (
     due_subscriptions,
     health_changes,
@@ -81,7 +77,7 @@ def renew(
     return publishing.renew(actor=actor, now=now or system_clock().now(), repo=repo, force=force)
 
 
-def retract(
+def retract(  # noqa: PLR0913 - the fields of a retraction
     uuid: UUID,
     *,
     channel: str,
@@ -102,6 +98,11 @@ def signatures_due(repo: Path | None = None) -> Sequence[SignatureState]:
     return signature_states(folder_at(repo))
 
 
+def repository_status(repo: Path | None = None, *, now: dt.datetime | None = None) -> RepositoryStatus:
+    """What the commons has to look after: expiries, missing signatures, waiting documents."""
+    return status.repository_status(folder_at(repo), now=now or system_clock().now())
+
+
 def channel_health(now: dt.datetime | None = None) -> list[ChannelHealth]:
     """Every subscribed channel as it stands."""
     return queries.channel_health(now or system_clock().now())
@@ -114,6 +115,7 @@ __all__ = [
     "Publication",
     "PullResult",
     "Received",
+    "RepositoryStatus",
     "SignatureState",
     "Staged",
     "Subscription",
@@ -130,6 +132,7 @@ __all__ = [
     "recent_pulls",
     "renew",
     "report_health",
+    "repository_status",
     "retract",
     "set_channels",
     "sign",

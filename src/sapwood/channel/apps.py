@@ -1,6 +1,9 @@
 """Django's view of this module."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
+from typing_extensions import override
 
 
 class ChannelConfig(AppConfig):
@@ -9,3 +12,8 @@ class ChannelConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
     name = "sapwood.channel"
     label = "channel"
+
+    @override
+    def ready(self) -> None:
+        """Make this module's jobs known."""
+        import_module("sapwood.channel.tasks")

@@ -201,7 +201,7 @@ def _file_signer(key: KeyFile, passphrase: Passphrase) -> Signer:
         )
     try:
         private = load_pem_private_key(pem, passphrase(key.name).encode())
-        return CryptoSigner(private, key.public)  # type: ignore[arg-type]  # other kinds of key are refused inside
+        return CryptoSigner(private, key.public)
     except (ValueError, TypeError, UnsupportedAlgorithm, KeyMismatchError) as error:
         raise KeyFileError(f"The key {key.name} cannot be opened", hint="Check its passphrase.") from error
 
@@ -221,7 +221,7 @@ class _TokenSigner(HSMSigner):
             return super().sign(payload)
         except Exception as error:
             raise KeyFileError(
-                f"The token does not sign: {error or type(error).__name__}", hint="Check the token and its PIN."
+                f"The token does not sign: {str(error) or type(error).__name__}", hint="Check the token and its PIN."
             ) from error
 
 

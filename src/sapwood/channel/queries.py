@@ -96,7 +96,7 @@ def known(subscription: Subscription, channel: str, files: Mapping[str, bytes]) 
     return Known(
         documents=dict(documents.values_list("path", "sha256")),
         indexes={name: raw for name, raw in files.items() if name.startswith(f"{channel}/")},
-        unread={path: bytes(raw) for path, raw in unread.values_list("path", "raw")},
+        unread={path: bytes(raw) for path, raw in unread.values_list("path", "raw") if raw is not None},
     )
 
 

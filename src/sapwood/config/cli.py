@@ -89,7 +89,7 @@ def choose_role(args: Sequence[str]) -> None:
     """Set SAPWOOD_ROLE from the command where it is not set; a contradiction is a usage error."""
     words = [word for word in args if not word.startswith("-")]
     role = MOUNTS[words[0]][2] if words and words[0] in MOUNTS else None
-    if words[:1] == ["channel"] and len(words) > 1:
+    if words[:1] == ["channel"] and len(words) > 1 and not (words[1] == "status" and "SAPWOOD_ROLE" in os.environ):
         role = "commons" if words[1] in COMMONS_VERBS else "site"
     given = os.environ.get("SAPWOOD_ROLE")
     if role and given and role != given and words[0] != "up":

@@ -150,7 +150,7 @@ def renew(
     return done
 
 
-def retract(
+def retract(  # noqa: PLR0913 - the fields of a retraction
     uuid: UUID,
     *,
     channel: str,

@@ -1,30 +1,26 @@
-"""Writes of the receiving side: subscribe, pull, and note what changed."""
+"""Pulling: fetch, verify, and store in one transaction what is new, what is trusted and how it went."""
 
 import contextlib
 import datetime as dt
 import random
-import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.db.models import Q
-from tuf.api.metadata import Metadata, Root
+from tuf.api.metadata import Metadata, Targets
 
 from sapwood.channel import queries
 from sapwood.channel.client.bundle import BUNDLE_URL, open_bundle
 from sapwood.channel.client.fetch import HttpFetcher, Traffic
-from sapwood.channel.client.trust import Trust, explained
+from sapwood.channel.client.trust import Trust
 from sapwood.channel.client.walk import ChannelHaul, Haul, RefusedDocument, Source, VerifiedDocument, collect
 from sapwood.channel.data import ChannelState, PullResult
 from sapwood.channel.errors import (
     ChannelError,
     ClockError,
-    FingerprintError,
     PullBusyError,
     StaleError,
     SubscriptionError,
@@ -32,7 +28,6 @@ from sapwood.channel.errors import (
     VerificationError,
 )
 from sapwood.channel.keys import owner_of
-from sapwood.channel.layout import CHANNELS, DEFAULT_SUBSCRIPTION
 from sapwood.channel.models import (
     CommitTurn,
     HealthLog,
@@ -43,11 +38,8 @@ from sapwood.channel.models import (
     Subscription,
     TrustedFile,
 )
-from sapwood.core import audit
 from sapwood.core.clock import Clock
-from sapwood.core.data import Actor
 from sapwood.core.http import HttpClient
-from sapwood.formats.canonical import sha256_hex
 
 PULL_INTERVAL = dt.timedelta(hours=1)
 JITTER = 0.25
@@ -57,88 +49,6 @@ PULLER_DEAD_AFTER = dt.timedelta(minutes=3)
 BEAT_EVERY = dt.timedelta(seconds=5)
 MASS_WITHDRAWAL = 3
 KEPT_PULLS = 1000
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}", re.ASCII)
-
-
-def subscribe(
-    url: str,
-    *,
-    actor: Actor,
-    now: dt.datetime,
-    root: bytes | None = None,
-    fingerprint: str = "",
-    http: HttpClient | None = None,
-    name: str = "",
-    channels: Iterable[str] = DEFAULT_SUBSCRIPTION,
-    mirrors: Sequence[str] = (),
-    allow_private: bool = False,
-) -> Subscription:
-    """Trust a publisher's repository, from a root file or its fingerprint; nothing is trusted because it came first."""
-    url = _checked_url(url)
-    wanted = _checked_channels(channels)
-    if root is None:
-        root = _root_by_fingerprint(url, fingerprint, http, allow_private=allow_private)
-    elif fingerprint and sha256_hex(root) != _checked_fingerprint(fingerprint):
-        raise FingerprintError(f"The root file has the fingerprint {sha256_hex(root)}", hint="Ask the publisher again.")
-    _check_root(root)
-    name = name or _name_from(url)
-    with transaction.atomic():
-        if Subscription.objects.filter(name=name).exists():
-            raise SubscriptionError(f"There is already a subscription {name!r}", hint="Choose another --name.")
-        subscription = Subscription.objects.create(
-            name=name,
-            url=url,
-            mirrors=[_checked_url(mirror) for mirror in mirrors],
-            root_sha256=sha256_hex(root),
-            allow_private=allow_private,
-            created_at=now,
-        )
-        TrustedFile.objects.create(subscription=subscription, name="root", raw=root, stored_at=now)
-        for channel in wanted:
-            SubscribedChannel.objects.create(subscription=subscription, name=channel, since=now)
-        audit.record(
-            actor=actor,
-            action="channel.subscribe",
-            subject=f"channel:{name}",
-            at=now,
-            details={"url": url, "root_sha256": subscription.root_sha256, "channels": list(wanted)},
-        )
-    return subscription
-
-
-@transaction.atomic
-def set_channels(subscription: Subscription, *, channels: Iterable[str], actor: Actor, now: dt.datetime) -> None:
-    """Choose which channels of a publisher are read from now on; what was received stays."""
-    wanted = _checked_channels(channels)
-    subscription.channels.exclude(name__in=wanted).update(active=False)
-    for channel in wanted:
-        SubscribedChannel.objects.update_or_create(
-            subscription=subscription, name=channel, defaults={"active": True}, create_defaults={"since": now}
-        )
-    Subscription.objects.filter(pk=subscription.pk).update(next_pull_at=None)
-    _audit(subscription, actor, "channel.choose", now, channels=list(wanted))
-
-
-@transaction.atomic
-def unsubscribe(subscription: Subscription, *, actor: Actor, now: dt.datetime) -> None:
-    """Stop pulling; what was received and what is trusted stay, so that a later start cannot be rolled back."""
-    Subscription.objects.filter(pk=subscription.pk).update(active=False)
-    _audit(subscription, actor, "channel.unsubscribe", now)
-
-
-@transaction.atomic
-def acknowledge_withdrawal(channel: SubscribedChannel, *, actor: Actor, now: dt.datetime) -> None:
-    """Say that a mass withdrawal has been seen; the publications stay marked."""
-    count = channel.withdrawal_count
-    SubscribedChannel.objects.filter(pk=channel.pk).update(withdrawal_at=None, withdrawal_count=0)
-    _audit(channel.subscription, actor, "channel.acknowledge_withdrawal", now, channel=channel.name, count=count)
-
-
-def _audit(subscription: Subscription, actor: Actor, action: str, now: dt.datetime, **details: Any) -> None:
-    audit.record(actor=actor, action=action, subject=f"channel:{subscription.name}", at=now, details=details)
-
-
-# --- pulling ------------------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -409,19 +319,20 @@ def _mark_withdrawn(
         back += [pk] if withdrawn_at is not None else []
         if tuple(verified_by) != listed.verified_by:
             resigned.setdefault(listed.verified_by, []).append(pk)
-    _in_batches(gone, lambda ids: rows.filter(pk__in=ids).update(withdrawn_at=now))
-    _in_batches(back, lambda ids: rows.filter(pk__in=ids).update(withdrawn_at=None))
+    for ids in _batches(gone):
+        rows.filter(pk__in=ids).update(withdrawn_at=now)
+    for ids in _batches(back):
+        rows.filter(pk__in=ids).update(withdrawn_at=None)
     for key_ids, pks in resigned.items():
-        values = {"verified_by": list(key_ids), "signed_by": _names(key_ids, owners)}
-        _in_batches(pks, lambda ids, values=values: rows.filter(pk__in=ids).update(**values))
+        for ids in _batches(pks):
+            rows.filter(pk__in=ids).update(verified_by=list(key_ids), signed_by=_names(key_ids, owners))
     if gone and (len(gone) >= MASS_WITHDRAWAL or not found.listed):
         subscription.channels.filter(name=channel).update(withdrawal_at=now, withdrawal_count=len(gone))
     return len(gone)
 
 
-def _in_batches(ids: Sequence[int], change: Callable[[Sequence[int]], object]) -> None:
-    for start in range(0, len(ids), 500):
-        change(ids[start : start + 500])
+def _batches(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (ids[start : start + 500] for start in range(0, len(ids), 500))
 
 
 def _owners(trust: Trust) -> dict[str, str]:
@@ -429,7 +340,8 @@ def _owners(trust: Trust) -> dict[str, str]:
     raw = trust.files.get("targets")
     if raw is None:
         return {}
-    delegations = Metadata.from_bytes(raw).signed.delegations
+    metadata: Metadata[Targets] = Metadata.from_bytes(raw)
+    delegations = metadata.signed.delegations
     return {key_id: owner_of(key) for key_id, key in delegations.keys.items()} if delegations else {}
 
 
@@ -495,63 +407,3 @@ def report_health(*, now: dt.datetime) -> int:
             )
             changes += 1
     return changes
-
-
-# --- checking what an administrator typed -------------------------------------------------------------------------
-
-
-def _root_by_fingerprint(url: str, fingerprint: str, http: HttpClient | None, *, allow_private: bool) -> bytes:
-    if not fingerprint:
-        raise SubscriptionError(
-            "A root file or its fingerprint is needed: a first answer from the network proves nothing",
-            hint="Get 1.root.json or its SHA-256 from the publisher through another way: --root FILE or --fingerprint SHA256.",
-        )
-    expected = _checked_fingerprint(fingerprint)
-    if http is None:
-        raise SubscriptionError("The root cannot be fetched without the network", hint="Use --root FILE.")
-    with explained():
-        raw = HttpFetcher(http, allow_private=allow_private).download_bytes(f"{url}/metadata/1.root.json", 512_000)
-    if not secrets.compare_digest(sha256_hex(raw), expected):
-        raise FingerprintError(
-            f"The root at {url} has the fingerprint {sha256_hex(raw)}, not {expected}",
-            hint="Ask the publisher for the fingerprint again; do not go on with this address.",
-        )
-    return raw
-
-
-def _checked_fingerprint(text: str) -> str:
-    value = re.sub(r"[\s:]", "", text).lower()
-    if not _FINGERPRINT.fullmatch(value):
-        raise SubscriptionError("A fingerprint has 64 hexadecimal digits", hint="Compute it: sha256sum 1.root.json.")
-    return value
-
-
-def _check_root(raw: bytes) -> None:
-    with explained():
-        metadata: Metadata[Root] = Metadata.from_bytes(raw)
-        if not isinstance(metadata.signed, Root):
-            raise SubscriptionError("The file is not root metadata", hint="Ask the publisher for 1.root.json.")
-        metadata.signed.verify_delegate("root", metadata.signed_bytes, metadata.signatures)
-
-
-def _checked_url(url: str) -> str:
-    parts = urlsplit(url.strip())
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise SubscriptionError(f"{url[:200]!r} is not an address of a channel", hint="Write https://host/path.")
-    return url.strip().rstrip("/")
-
-
-def _checked_channels(channels: Iterable[str]) -> tuple[str, ...]:
-    wanted = tuple(dict.fromkeys(channels))
-    unknown = [name for name in wanted if name not in CHANNELS]
-    if unknown or not wanted:
-        raise SubscriptionError(
-            f"There is no channel {', '.join(unknown)}" if unknown else "No channel is named",
-            hint=f"Use some of {', '.join(CHANNELS)}.",
-        )
-    return wanted
-
-
-def _name_from(url: str) -> str:
-    host = urlsplit(url).hostname or "channel"
-    return re.sub(r"[^a-z0-9]+", "-", host.lower()).strip("-")[:60] or "channel"

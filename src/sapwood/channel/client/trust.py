@@ -102,7 +102,7 @@ class TrustedUpdater(Updater):
 
     @override
     def get_targetinfo(self, target_path: str) -> TargetFile | None:
-        """Search from the top. What an earlier search verified through another delegator lends no authority to this one."""
+        """Search from the top; what an earlier search verified through another delegator counts for nothing."""
         if Targets.type not in self._trusted_set:
             self.refresh()
         self._forget_delegations()

@@ -78,7 +78,7 @@ class ChannelHaul:
 
 @dataclass(frozen=True)
 class Known:
-    """What the site holds of one channel: paths with their hashes, indexes, and verified bytes that it could not read."""
+    """What the site holds of one channel: hashes by path, indexes, and verified bytes that it could not read."""
 
     documents: Mapping[str, str] = field(default_factory=dict)
     indexes: Mapping[str, bytes] = field(default_factory=dict)

@@ -30,8 +30,8 @@ def bundle_files(folder: Folder, channels: Iterable[str] = CHANNELS) -> list[tup
     published = folder.published()
     files = [(path, (folder.metadata.parent / path).read_bytes()) for path in _roots(folder)]
     version = published.timestamp.signed.snapshot_meta.version
-    for name in ("timestamp.json", f"{version}.snapshot.json"):
-        files.append((f"metadata/{name}", (folder.metadata / name).read_bytes()))
+    top = ("timestamp.json", f"{version}.snapshot.json")
+    files += [(f"metadata/{name}", (folder.metadata / name).read_bytes()) for name in top]
     for role in published.roles:
         if role == "targets" or channel_of(role) in wanted:
             metadata = published.role(role)

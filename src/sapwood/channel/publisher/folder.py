@@ -5,7 +5,7 @@
     staging/metadata/  staging/targets/          metadata and indexes prepared for signing
     keys/                                        public descriptions, and such private keys as are kept here
 
-What is published is what `timestamp.json` reaches; anything else there was left by an interrupted run and is written over.
+What is published is what `timestamp.json` reaches; whatever else lies there was left by an interrupted run.
 """
 
 import errno

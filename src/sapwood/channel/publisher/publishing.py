@@ -214,7 +214,7 @@ def _sign_online(
         if len(demand.good(metadata)) < demand.threshold:
             raise KeyFileError(
                 f"The online keys at hand do not suffice for {role}: {demand.threshold} needed",
-                hint="Name the folder with the online keys; while keys change, the old and the new one are both needed.",
+                hint="While online keys change, the old and the new one are both needed.",
             )
 
 

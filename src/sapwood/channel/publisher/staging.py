@@ -26,7 +26,7 @@ from sapwood.channel.publisher.folder import SERVED_MODE, Folder, Published, rem
 from sapwood.core.files import write_atomically
 
 CHANNEL_LIFETIME = dt.timedelta(days=365)
-# A segment's authority ends with its channel's and its freshness with the timestamp's; its own date only has to outlive both.
+# A segment's authority ends with its channel's, its freshness with the timestamp's; its own date has to outlive both.
 SEGMENT_LIFETIME = dt.timedelta(days=3650)
 
 
@@ -97,7 +97,7 @@ def assemble(folder: Folder, published: Published, channel: str, *, now: dt.date
 
 
 def delegator_of(folder: Folder, published: Published | None, channel: str) -> Targets:
-    """The top role as it concerns a channel: the staged one where it changes the channel's keys, else the published one."""
+    """The top role as it concerns a channel: the staged one where that changes its keys, else the published one."""
     staged = folder.staged("targets")
     if published is None:
         return staged.signed if staged else Targets(version=0)
@@ -127,7 +127,7 @@ def _keep(
         segment.expires = now + SEGMENT_LIFETIME
         if _stage_if_changed(folder, name, segment):
             changed.append(name)
-    for year in sorted({segment.year for name in segments if (segment := Segment.parse(name))}):
+    for year in sorted({parsed.year for name in segments if (parsed := Segment.parse(name))}):
         index = _index(published, channel, year, top, segments, now)
         before = folder.staged_target(index.path)
         if before is not None and Index.from_bytes(before, path=index.path).segments == index.segments and not changed:
