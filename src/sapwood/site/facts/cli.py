@@ -42,7 +42,7 @@ def inspect(tutor_root: Path, tutor_plugins_root: Path | None, tutor_python: Pat
 @click.option("--catalogue", "catalogue_file", type=FOLDER, help="A catalogue; else the newest one received.")
 @click.option("--as-of", type=DAY, help="The day to judge for; else today.")
 @json_option
-def exposure(
+def exposure(  # noqa: PLR0913 - one argument per option
     tutor_root: Path | None,
     tutor_plugins_root: Path | None,
     tutor_python: Path | None,
