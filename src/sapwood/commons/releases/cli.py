@@ -132,7 +132,12 @@ def _find(found: Catalogue, name: str, today: dt.date) -> dict[str, object]:
     line = find_line(found, name)
     if line is not None:
         edges = [edge.to_dict() for edge in found.edges if name in (edge.start, edge.end)]
-        return {**line.to_dict(), **_line_summary(found, line, today), "releases": line.to_dict()["releases"], "edges": edges}
+        return {
+            **line.to_dict(),
+            **_line_summary(found, line, today),
+            "releases": line.to_dict()["releases"],
+            "edges": edges,
+        }
     release = find_release(found, name)
     if release is not None:
         ships = [
@@ -149,9 +154,7 @@ def _find(found: Catalogue, name: str, today: dt.date) -> dict[str, object]:
         for entry in entries:
             if name.removeprefix(f"{distribution} ").removeprefix(f"{distribution}-") == entry.version:
                 return {"distribution": distribution, **entry.to_dict()}
-    raise NotFoundError(
-        f"The catalogue holds nothing named {name!r}", hint="`sapwood catalogue show` lists the lines."
-    )
+    raise NotFoundError(f"The catalogue holds nothing named {name!r}", hint="`sapwood catalogue show` lists the lines.")
 
 
 def _pairs(data: dict[str, object]) -> Iterator[str]:
@@ -168,7 +171,8 @@ def _pairs(data: dict[str, object]) -> Iterator[str]:
 def _finding_lines(found: Catalogue, findings: list[Finding]) -> Iterator[str]:
     errors = sum(item.severity is Weight.ERROR for item in findings)
     word = "has errors" if errors else "is valid"
-    yield f"The catalogue of {found.project} as of {found.as_of} {word}: {errors} errors, {len(findings) - errors} remarks."
+    remarks = len(findings) - errors
+    yield f"The catalogue of {found.project} as of {found.as_of} {word}: {errors} errors, {remarks} remarks."
     for item in findings:
         yield f"{item.severity.value:<8} {item.where}: {item.message} [{item.code}]"
 
@@ -179,7 +183,11 @@ def _path_lines(hops: tuple[Hop, ...]) -> Iterator[str]:
         return
     yield " > ".join([hops[0].start, *[hop.end for hop in hops]])
     for hop in hops:
-        yield f"{hop.start} > {hop.end}" + (f" ({hop.release})" if hop.release else "") + (" announced" if hop.announced else "")
+        yield (
+            f"{hop.start} > {hop.end}"
+            + (f" ({hop.release})" if hop.release else "")
+            + (" announced" if hop.announced else "")
+        )
         for step in hop.steps:
             yield f"  step {step.when:<7} {step.title} (if: {step.applies.words}) [{step.id}]"
         for risk in hop.risks:

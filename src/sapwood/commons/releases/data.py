@@ -32,5 +32,7 @@ def seed(project: str) -> bytes:
     package = resources.files("sapwood.commons.releases")
     path = package / project / "catalogue.json"
     if not project.isidentifier() or not path.is_file():
-        raise NoSuchCatalogueError(f"No catalogue ships for {project!r}", hint=f"There is one for {', '.join(PROJECTS)}.")
+        raise NoSuchCatalogueError(
+            f"No catalogue ships for {project!r}", hint=f"There is one for {', '.join(PROJECTS)}."
+        )
     return path.read_bytes()

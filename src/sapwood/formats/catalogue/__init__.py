@@ -1,21 +1,10 @@
 """The release catalogue: lines, releases, distribution versions, edges with steps and risks, advisories."""
 
+from sapwood.formats.catalogue.advisories import Advisory, FixedIn
 from sapwood.formats.catalogue.document import Catalogue
 from sapwood.formats.catalogue.fields import UnreadableCatalogueError
 from sapwood.formats.catalogue.finding import Finding, Weight
-from sapwood.formats.catalogue.model import (
-    Advisory,
-    Applies,
-    DistributionVersion,
-    Edge,
-    EdgeDefaults,
-    FixedIn,
-    Line,
-    Release,
-    Risk,
-    Span,
-    Step,
-)
+from sapwood.formats.catalogue.lines import DistributionVersion, Line, Release, Span
 from sapwood.formats.catalogue.order import ReleaseOrder, find_line, find_release, line_of, version_key
 from sapwood.formats.catalogue.queries import (
     Hop,
@@ -30,6 +19,7 @@ from sapwood.formats.catalogue.queries import (
     support,
 )
 from sapwood.formats.catalogue.validation import publishable, validate
+from sapwood.formats.catalogue.ways import Applies, Edge, EdgeDefaults, Risk, Step
 
 __all__ = [
     "Advisory",
@@ -42,9 +32,9 @@ __all__ = [
     "FixedIn",
     "Hop",
     "Line",
-    "ReleaseOrder",
     "NoPathError",
     "Release",
+    "ReleaseOrder",
     "Risk",
     "Shipped",
     "Span",

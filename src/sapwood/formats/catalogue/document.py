@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sapwood.formats.catalogue.advisories import Advisory
 from sapwood.formats.catalogue.fields import Fields, day_text, fail
-from sapwood.formats.catalogue.model import Advisory, DistributionVersion, Edge, EdgeDefaults, Extra, Line
+from sapwood.formats.catalogue.lines import DistributionVersion, Extra, Line
+from sapwood.formats.catalogue.ways import Edge, EdgeDefaults
 
 TYPE = "catalogue"
 VERSION = 1

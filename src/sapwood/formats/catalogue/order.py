@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from packaging.version import InvalidVersion, Version
 
 from sapwood.formats.catalogue.document import Catalogue
-from sapwood.formats.catalogue.model import Line, Release
+from sapwood.formats.catalogue.lines import Line, Release
 
 RELEASE = re.compile(r"(?P<line>[a-z][a-z0-9-]*)(?:\.(?P<point>[0-9]+[a-z]?))?\Z")
 

@@ -6,8 +6,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from sapwood.formats.catalogue.document import Catalogue
-from sapwood.formats.catalogue.model import Edge, Line, Release, Risk, Step
+from sapwood.formats.catalogue.lines import Line, Release
 from sapwood.formats.catalogue.order import find_line, find_release, version_key
+from sapwood.formats.catalogue.ways import Edge, Risk, Step
 from sapwood.formats.errors import SapwoodError
 
 
@@ -176,7 +177,9 @@ def _edges_between(catalogue: Catalogue, start: str, end: str, *, announced: boo
                 came_by[edge.end] = edge
                 queue.append(edge.end)
     if end not in came_by:
-        raise NoPathError(f"No way is known from {start} to {end}", hint=_hint(catalogue, start, end, announced=announced))
+        raise NoPathError(
+            f"No way is known from {start} to {end}", hint=_hint(catalogue, start, end, announced=announced)
+        )
     way: list[Edge] = []
     here = end
     while (edge_here := came_by[here]) is not None:

@@ -41,19 +41,55 @@ SMALL: dict[str, Any] = {
     "as_of": "2026-06-01",
     "sources": {"table": {"title": "Release table"}},
     "lines": [
-        line("alder", "unsupported", [("alder.1", "2025-01-10"), ("alder.2", "2025-03-10")], "2025-07-01", cut="2024-12-01"),
+        line(
+            "alder",
+            "unsupported",
+            [("alder.1", "2025-01-10"), ("alder.2", "2025-03-10")],
+            "2025-07-01",
+            cut="2024-12-01",
+        ),
         line("birch", "unsupported", [("birch.1", "2025-07-01"), ("birch.2", "2025-09-01")], "2026-01-15"),
         line("cedar", "supported", [("cedar.1", "2026-01-15"), ("cedar.2", "2026-03-01")]),
         line("dogwood", "planned", [], planned="2026-09-01"),
     ],
     "distributions": {
         "kit": [
-            {"version": "1.0.0", "date": "2025-01-10", "ships": "alder.1", "first_with_release": True, "tag_date": "2025-01-10"},
-            {"version": "1.0.2", "date": "2025-03-11", "ships": "alder.2", "first_with_release": True, "tag_date": "2025-03-11"},
-            {"version": "2.0.0", "date": "2025-07-01", "ships": "birch.1", "first_with_release": True, "tag_date": "2025-07-01"},
-            {"version": "2.0.3", "date": "2025-09-02", "ships": "birch.2", "first_with_release": True, "tag_date": "2025-09-02"},
+            {
+                "version": "1.0.0",
+                "date": "2025-01-10",
+                "ships": "alder.1",
+                "first_with_release": True,
+                "tag_date": "2025-01-10",
+            },
+            {
+                "version": "1.0.2",
+                "date": "2025-03-11",
+                "ships": "alder.2",
+                "first_with_release": True,
+                "tag_date": "2025-03-11",
+            },
+            {
+                "version": "2.0.0",
+                "date": "2025-07-01",
+                "ships": "birch.1",
+                "first_with_release": True,
+                "tag_date": "2025-07-01",
+            },
+            {
+                "version": "2.0.3",
+                "date": "2025-09-02",
+                "ships": "birch.2",
+                "first_with_release": True,
+                "tag_date": "2025-09-02",
+            },
             {"version": "2.0.4", "date": "2025-10-02", "ships": "birch.2", "tag_date": "2025-10-02"},
-            {"version": "3.0.0", "date": "2026-01-16", "ships": "cedar.1", "first_with_release": True, "tag_date": "2026-01-16"},
+            {
+                "version": "3.0.0",
+                "date": "2026-01-16",
+                "ships": "cedar.1",
+                "first_with_release": True,
+                "tag_date": "2026-01-16",
+            },
         ]
     },
     "edge_defaults": {
@@ -76,7 +112,12 @@ SMALL: dict[str, Any] = {
                 {"id": "ask", "when": "before", "title": "Ask", "applies_if": None, "applies_text": "many courses"},
             ],
             "risks": [
-                {"id": "slow", "severity": "downtime", "title": "Slow", "applies_if": {"fact": "plugins.big", "op": "present"}}
+                {
+                    "id": "slow",
+                    "severity": "downtime",
+                    "title": "Slow",
+                    "applies_if": {"fact": "plugins.big", "op": "present"},
+                }
             ],
         },
         {"from": "cedar", "to": "dogwood", "announced": True, "steps": [], "risks": []},

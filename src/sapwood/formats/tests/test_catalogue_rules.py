@@ -82,11 +82,26 @@ CLAIMS = {
     "hawthorn-cut-date": (lambda d: line(d, "hawthorn").update(cut="2018-07-03"), "line.cut_outside_window"),
     "juniper-cut-date": (lambda d: None, "line.cut_outside_window"),
     "nutmeg-cut-date": (lambda d: None, "line.cut_near_window"),
-    "tutor-15-0-0-before-release": (lambda d: tutor(d, "15.0.0").update(date="2022-12-06"), "distribution.before_release"),
-    "tutor-17-0-0-before-release": (lambda d: tutor(d, "17.0.0").update(date="2023-12-09"), "distribution.before_release"),
-    "tutor-19-0-0-before-release": (lambda d: tutor(d, "19.0.0").update(date="2024-12-11"), "distribution.before_release"),
-    "tutor-20-0-0-before-release": (lambda d: tutor(d, "20.0.0").update(date="2025-06-16"), "distribution.before_release"),
-    "tutor-21-0-0-before-release": (lambda d: tutor(d, "21.0.0").update(date="2026-01-07"), "distribution.before_release"),
+    "tutor-15-0-0-before-release": (
+        lambda d: tutor(d, "15.0.0").update(date="2022-12-06"),
+        "distribution.before_release",
+    ),
+    "tutor-17-0-0-before-release": (
+        lambda d: tutor(d, "17.0.0").update(date="2023-12-09"),
+        "distribution.before_release",
+    ),
+    "tutor-19-0-0-before-release": (
+        lambda d: tutor(d, "19.0.0").update(date="2024-12-11"),
+        "distribution.before_release",
+    ),
+    "tutor-20-0-0-before-release": (
+        lambda d: tutor(d, "20.0.0").update(date="2025-06-16"),
+        "distribution.before_release",
+    ),
+    "tutor-21-0-0-before-release": (
+        lambda d: tutor(d, "21.0.0").update(date="2026-01-07"),
+        "distribution.before_release",
+    ),
     "lilac-1-before-release": (
         lambda d: insert_first_tutor(
             d, version="12.0.0", date="2021-06-08", tag_date="2021-06-08", ships="lilac.1", first_with_release=True
@@ -95,12 +110,20 @@ CLAIMS = {
     ),
     "tutor-15-3-6-tag": (lambda d: tutor(d, "15.3.6").update(date="2023-06-14"), "distribution.changelog_differs"),
     "tutor-16-0-4-missing": (
-        lambda d: add_tutor(d, "16.0.3", version="16.0.4", date="2023-08-03", changelog_date="2023-08-03", ships="palm.1"),
+        lambda d: add_tutor(
+            d, "16.0.3", version="16.0.4", date="2023-08-03", changelog_date="2023-08-03", ships="palm.1"
+        ),
         "distribution.unpublished",
     ),
     "tutor-21-0-6-date": (
         lambda d: add_tutor(
-            d, "21.0.5", version="21.0.6", date="2026-05-08", tag_date="2026-05-06", changelog_date="2026-05-08", ships="ulmo.3"
+            d,
+            "21.0.5",
+            version="21.0.6",
+            date="2026-05-08",
+            tag_date="2026-05-06",
+            changelog_date="2026-05-08",
+            ships="ulmo.3",
         ),
         "distribution.tag_moved",
     ),
@@ -190,8 +213,14 @@ def spoiled(change):
         ("release.tag_form", lambda d: d["lines"][1]["releases"][0].update(tag="w/birch.1")),
         ("release.number", lambda d: d["lines"][1]["releases"][1].update(version="birch.02", tag="v/birch.02")),
         ("release.duplicate", lambda d: d["lines"][1]["releases"][1].update(version="birch.1", tag="v/birch.1")),
-        ("release.outside_window", lambda d: d["lines"][1]["releases"][0].update(not_before="2025-07-03", not_after="2025-07-04")),
-        ("release.window", lambda d: d["lines"][1]["releases"][0].update(not_before="2025-07-03", not_after="2025-07-01")),
+        (
+            "release.outside_window",
+            lambda d: d["lines"][1]["releases"][0].update(not_before="2025-07-03", not_after="2025-07-04"),
+        ),
+        (
+            "release.window",
+            lambda d: d["lines"][1]["releases"][0].update(not_before="2025-07-03", not_after="2025-07-01"),
+        ),
         ("line.tag_form", lambda d: d["lines"][1].update(tag_form="w/{name}.N")),
         ("edge.unknown_line", lambda d: d["edges"][0].update({"from": "oak"})),
         ("edge.not_neighbours", lambda d: d["edges"][0].update({"to": "cedar"})),

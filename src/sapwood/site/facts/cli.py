@@ -11,6 +11,7 @@ from sapwood.core.errors import UsageError
 from sapwood.formats.catalogue import Catalogue
 from sapwood.formats.sitefacts import SiteFacts
 from sapwood.site.facts import words
+from sapwood.site.facts.actions import read_catalogues
 from sapwood.site.facts.queries import find_catalogue, read_catalogue, read_facts
 from sapwood.site.facts.tutor import inspect_root
 
@@ -42,7 +43,7 @@ def inspect(tutor_root: Path, tutor_plugins_root: Path | None, tutor_python: Pat
 @click.option("--catalogue", "catalogue_file", type=FOLDER, help="A catalogue; else the newest one received.")
 @click.option("--as-of", type=DAY, help="The day to judge for; else today.")
 @json_option
-def exposure(
+def exposure(  # noqa: PLR0913 - one argument per option
     tutor_root: Path | None,
     tutor_plugins_root: Path | None,
     tutor_python: Path | None,
@@ -72,4 +73,7 @@ def _facts(root: Path | None, plugins: Path | None, python: Path | None, file: P
 
 
 def _catalogue(file: Path | None) -> Catalogue:
-    return read_catalogue(file) if file is not None else find_catalogue()
+    if file is not None:
+        return read_catalogue(file)
+    read_catalogues()
+    return find_catalogue()

@@ -1,12 +1,35 @@
-"""Reads: facts and catalogues from files, and the newest catalogue that was received and verified."""
+"""Reads: facts and catalogues, from files or as last found and received, and what follows from both."""
 
+import datetime as dt
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+from sapwood.channel import api as channel
 from sapwood.formats import sitefacts
 from sapwood.formats.catalogue import Catalogue
 from sapwood.formats.catalogue.document import MAX_BYTES
+from sapwood.formats.errors import FormatError
+from sapwood.formats.exposure import Exposure, exposure
 from sapwood.formats.sitefacts import SiteFacts
-from sapwood.site.facts.data import NoCatalogueError, WrongFileError
+from sapwood.formats.versions import LineOrder
+from sapwood.site.facts.data import NoCatalogueError, NoFactsError, WrongFileError
+from sapwood.site.facts.models import FactsSnapshot, KnownCatalogue, LastLook
+
+NOBODY_LOOKED = dt.timedelta(hours=6)
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the last look at this site went: facts may be older than the last attempt."""
+
+    attempted_at: dt.datetime | None
+    seen_at: dt.datetime | None
+    error: dict[str, str] | None
+
+    def stale(self, now: dt.datetime) -> bool:
+        """Whether facts exist and nobody has confirmed them for hours."""
+        return self.seen_at is not None and now - self.seen_at > NOBODY_LOOKED
 
 
 def read_facts(path: Path) -> SiteFacts:
@@ -20,16 +43,76 @@ def read_catalogue(path: Path) -> Catalogue:
 
 
 def find_catalogue() -> Catalogue:
-    """The newest catalogue that this site received and verified; raises NoCatalogueError when there is none."""
+    """The newest catalogue that this site received, verified and can read; raises NoCatalogueError when there is none."""
+    latest = KnownCatalogue.objects.order_by("-received_id").first()
+    rows = KnownCatalogue.objects.filter(uuid=latest.uuid).order_by("-revision", "-received_id") if latest else []
+    for row in rows[:20]:
+        item = channel.received_one(row.received_id)
+        if item.withdrawn_at is not None:
+            continue
+        try:
+            return _parsed(item.sha256, item.raw)
+        except FormatError:
+            continue  # the channel shows it among the refused; the one before still stands
     raise NoCatalogueError(
-        "No release catalogue has been received", hint="Subscribe to the channel `releases`, or give --catalogue FILE."
+        "No release catalogue has been received",
+        hint="Subscribe to the channel `releases` and pull, or give --catalogue FILE.",
     )
+
+
+def current_snapshot() -> FactsSnapshot | None:
+    """The newest facts row."""
+    return FactsSnapshot.objects.order_by("-taken_at", "-pk").first()
+
+
+def current_facts() -> SiteFacts | None:
+    """What is known about this site, or None when nothing is."""
+    row = current_snapshot()
+    return SiteFacts.from_dict(row.document) if row else None
+
+
+def last_look() -> Look:
+    """How the last look went."""
+    state, row = LastLook.objects.filter(pk=1).first(), current_snapshot()
+    return Look(state.attempted_at if state else None, row.seen_at if row else None, state.error if state else None)
+
+
+def current_exposure(now: dt.datetime) -> Exposure:
+    """What this site is exposed to now; raises NoFactsError or NoCatalogueError."""
+    facts = current_facts()
+    if facts is None:
+        raise NoFactsError(
+            "Nothing is known about this site yet", hint="Set SAPWOOD_TUTOR_ROOT to its Tutor root, or SAPWOOD_FACTS."
+        )
+    return exposure(facts, find_catalogue(), now.date())
+
+
+def try_exposure(now: dt.datetime) -> Exposure | NoFactsError | NoCatalogueError:
+    """The exposure, or the reason why there is none."""
+    try:
+        return current_exposure(now)
+    except (NoFactsError, NoCatalogueError) as error:
+        return error
+
+
+def line_order() -> LineOrder:
+    """The order of the project's lines and the days of their releases, for conditions; empty without a catalogue."""
+    try:
+        catalogue = find_catalogue()
+    except NoCatalogueError:
+        return LineOrder()
+    days = {item.version: item.date for line in catalogue.lines for item in line.releases if item.date}
+    return LineOrder(tuple(line.name for line in catalogue.lines), days)
+
+
+@lru_cache(maxsize=4)
+def _parsed(sha256: str, raw: bytes) -> Catalogue:  # noqa: ARG001 - the key under which it is kept
+    return Catalogue.from_bytes(raw)
 
 
 def _read(path: Path, limit: int) -> bytes:
     try:
         with path.open("rb") as file:
-            raw = file.read(limit + 1)
+            return file.read(limit + 1)
     except OSError as error:
         raise WrongFileError(f"{path} cannot be read: {error.strerror}", hint="Check the path.") from None
-    return raw

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from sapwood.core.errors import SapwoodError
 from sapwood.formats.exposure import Applied, Exposure, Leg, State
 from sapwood.formats.sitefacts import SiteFacts
 
@@ -80,6 +81,19 @@ def _leg_lines(leg: Leg) -> Iterator[str]:
 
 def _mark(item: Applied) -> str:
     return "applies" if item.state is State.YES else f"check ({item.part.applies.words})"
+
+
+def summary(found: Exposure | SapwoodError) -> str:
+    """How a site stands, in one line."""
+    if isinstance(found, SapwoodError):
+        return f"{found.message}. {found.hint}"
+    parts = [headline(found).rstrip(".")]
+    if found.advisories:
+        count = len(found.advisories)
+        parts.append(f"exposed to {', '.join(threat.advisory.id for threat in found.advisories)} ({count})")
+    if found.path:
+        parts.append(f"path {path_text(found)}")
+    return "; ".join(parts) + "."
 
 
 def exit_code(found: Exposure) -> int:

@@ -6,9 +6,10 @@ from itertools import pairwise
 
 from packaging.version import Version
 
+from sapwood.formats.catalogue.advisories import Advisory
 from sapwood.formats.catalogue.document import Catalogue
 from sapwood.formats.catalogue.finding import Finding, error, note, warning
-from sapwood.formats.catalogue.model import Advisory, DistributionVersion
+from sapwood.formats.catalogue.lines import DistributionVersion
 from sapwood.formats.catalogue.order import ReleaseOrder, find_line, find_release, line_of, version_key
 
 DAY = dt.timedelta(days=1)
@@ -73,10 +74,14 @@ def _ascending(catalogue: Catalogue, place: str, versions: tuple[DistributionVer
         if second < first:
             yield error("distribution.order", where, f"{other.version} stands after {one.version}")
         elif order.older(other.ships, one.ships):
-            yield error("distribution.goes_back", where, f"{other.version} ships {other.ships}, {one.version} {one.ships}")
+            yield error(
+                "distribution.goes_back", where, f"{other.version} ships {other.ships}, {one.version} {one.ships}"
+            )
         if second.major == first.major and one.date and other.date and other.date < one.date:
             yield error("distribution.order", where, f"{other.version} is of {other.date}, {one.version} of {one.date}")
-        if other.first_with_release == (other.ships in {entry.ships for _, entry in kept if entry is not other and _before(entry, other)}):
+        if other.first_with_release == (
+            other.ships in {entry.ships for _, entry in kept if entry is not other and _before(entry, other)}
+        ):
             text = "called" if other.first_with_release else "not called"
             yield error("distribution.first", where, f"it is {text} the first version with {other.ships}")
 
@@ -101,7 +106,9 @@ def _majors(catalogue: Catalogue, place: str, versions: tuple[DistributionVersio
         key = version_key(entry.version)
         if key is not None and line_of(entry.ships) != home[key.major]:
             where = f"{place}.{entry.version}"
-            yield error("distribution.major", where, f"{key.major} belongs to {home[key.major]}, it ships {entry.ships}")
+            yield error(
+                "distribution.major", where, f"{key.major} belongs to {home[key.major]}, it ships {entry.ships}"
+            )
     for first, second in pairwise(sorted(home)):
         one, other = order.line_index(home[first]), order.line_index(home[second])
         if one is not None and other is not None and other - one != second - first:
@@ -145,10 +152,11 @@ def _fix(catalogue: Catalogue, advisory: Advisory, where: str) -> Iterator[Findi
         if line.name not in advisory.lines and advisory.lines and release is not line.first:
             text = f"the fix came with {tag}, a later release of {line.name}, which is not called affected"
             yield warning("advisory.range", where, text)
-    tag = advisory.fixed_in.tag
+    fix = advisory.fixed_in.tag
     for version in advisory.releases:
-        if tag and order.older(version, tag) is False:
-            yield error("advisory.affected_not_older", where, f"{version} is affected and not older than the fixed {tag}")
+        if fix and order.older(version, fix) is False:
+            text = f"{version} is affected and not older than the fixed {fix}"
+            yield error("advisory.affected_not_older", where, text)
     for name, text in advisory.fixed_in.distributions.items():
         yield from _fixed_distribution(catalogue, advisory, name, text, where)
 
@@ -163,7 +171,9 @@ def _fixed_distribution(
         yield error("advisory.fix_unknown", where, f"it is fixed in {name} {text}, which is not listed")
         return
     if entry.date and advisory.disclosed and entry.date < advisory.disclosed - DAY and not advisory.fixed_in.branch:
-        yield warning("advisory.fix_early", where, f"{name} {text} is older than the first mention of {advisory.disclosed}")
+        yield warning(
+            "advisory.fix_early", where, f"{name} {text} is older than the first mention of {advisory.disclosed}"
+        )
 
 
 def _severity(advisory: Advisory, where: str) -> Iterator[Finding]:
@@ -173,7 +183,9 @@ def _severity(advisory: Advisory, where: str) -> Iterator[Finding]:
     if not advisory.cve or not source.startswith("cve#"):
         yield error("advisory.severity_source", where, "its severity does not come from a CVE record")
     elif source.partition("#")[2] != advisory.cve:
-        yield error("advisory.severity_source", where, f"its severity comes from {source}, its record is {advisory.cve}")
+        yield error(
+            "advisory.severity_source", where, f"its severity comes from {source}, its record is {advisory.cve}"
+        )
     if advisory.rating not in RATINGS:
         yield error("advisory.rating", where, f"{advisory.rating!r} is none of {', '.join(RATINGS)}")
 

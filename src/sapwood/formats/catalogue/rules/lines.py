@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from sapwood.formats.catalogue.document import Catalogue
 from sapwood.formats.catalogue.finding import Finding, error, note, warning
-from sapwood.formats.catalogue.model import Line, Release, Span
+from sapwood.formats.catalogue.lines import Line, Release, Span
 
 DAY = dt.timedelta(days=1)
 STATUSES = ("supported", "unsupported", "planned")
@@ -50,7 +50,9 @@ def _names(catalogue: Catalogue) -> Iterator[Finding]:
     for before, after in pairwise(lettered):
         if ord(after.letter[0].upper()) != ord(before.letter[0].upper()) + 1:
             yield error(
-                "line.letter_order", place(after), f"the letter {after.letter} does not follow {before.letter} ({before.name})"
+                "line.letter_order",
+                place(after),
+                f"the letter {after.letter} does not follow {before.letter} ({before.name})",
             )
 
 
@@ -61,7 +63,9 @@ def _tag_forms(catalogue: Catalogue) -> Iterator[Finding]:
         if prefix is None:
             continue
         if prefix in prefixes and prefixes[-1] != prefix:
-            yield error("line.tag_form", place(line), f"tags of {line.name} go back to {prefix}, which an earlier line ended")
+            yield error(
+                "line.tag_form", place(line), f"tags of {line.name} go back to {prefix}, which an earlier line ended"
+            )
         if not prefixes or prefixes[-1] != prefix:
             prefixes.append(prefix)
         for release in line.releases:
@@ -97,7 +101,9 @@ def _status(line: Line) -> Iterator[Finding]:
     if line.status != "planned" and not line.releases:
         yield error("line.unreleased", where, f"{line.name} is {line.status} without a release")
     if line.confidence not in {"", *CONFIDENCES}:
-        yield error("confidence.unknown", where, f"the confidence {line.confidence!r} is none of {', '.join(CONFIDENCES)}")
+        yield error(
+            "confidence.unknown", where, f"the confidence {line.confidence!r} is none of {', '.join(CONFIDENCES)}"
+        )
 
 
 def _cut(line: Line) -> Iterator[Finding]:
@@ -122,7 +128,9 @@ def _cut_window(line: Line, cut: dt.date, window: Span) -> Iterator[Finding]:
     off = max((start - cut) if start else dt.timedelta(), (cut - end) if end else dt.timedelta())
     if off > DAY:
         shape = error if line.cut_confidence == "verified" else warning
-        yield shape("line.cut_outside_window", where, f"{cut} lies {off.days} days outside the branch points {start} to {end}")
+        yield shape(
+            "line.cut_outside_window", where, f"{cut} lies {off.days} days outside the branch points {start} to {end}"
+        )
     elif off == DAY:
         yield note("line.cut_near_window", where, f"{cut} is one day off the branch points {start} to {end}")
 
@@ -133,7 +141,9 @@ def _releases(line: Line, as_of: dt.date) -> Iterator[Finding]:
         (one, first), (other, second) = before, after
         where = place(line, other)
         if one.date and other.date and other.date < one.date:
-            yield error("release.order", where, f"{other.version} ({other.date}) is older than {one.version} ({one.date})")
+            yield error(
+                "release.order", where, f"{other.version} ({other.date}) is older than {one.version} ({one.date})"
+            )
         if first is not None and second is not None and second[0] - first[0] > 1:
             yield error("release.gap", where, f"between {one.version} and {other.version} a number is missing")
         if first is not None and second is not None and second <= first:
@@ -176,11 +186,17 @@ def _support_windows(catalogue: Catalogue) -> Iterator[Finding]:
         if opens is None and line.supported_until and line.releases:
             yield error("support.gap", where, f"support ends on {line.supported_until}, but {after.name} is not out")
         elif opens and line.releases and line.supported_until is None:
-            yield error("support.overlap", where, f"{line.name} has no end of support, but {after.name} came out on {opens}")
+            yield error(
+                "support.overlap", where, f"{line.name} has no end of support, but {after.name} came out on {opens}"
+            )
         elif opens and line.supported_until and line.supported_until < opens:
-            yield error("support.gap", where, f"support ends on {line.supported_until}, {after.name} came out on {opens}")
+            yield error(
+                "support.gap", where, f"support ends on {line.supported_until}, {after.name} came out on {opens}"
+            )
         elif opens and line.supported_until and line.supported_until > opens:
-            yield error("support.overlap", where, f"support ends on {line.supported_until}, {after.name} came out on {opens}")
+            yield error(
+                "support.overlap", where, f"support ends on {line.supported_until}, {after.name} came out on {opens}"
+            )
     yield from _support_status(catalogue)
 
 
@@ -193,9 +209,7 @@ def _support_status(catalogue: Catalogue) -> Iterator[Finding]:
     for line in released:
         ended = line.supported_until is not None and line.supported_until <= catalogue.as_of
         if ended and line.status == "supported":
-            yield error(
-                "support.status", place(line), f"called supported, but support ended on {line.supported_until}"
-            )
+            yield error("support.status", place(line), f"called supported, but support ended on {line.supported_until}")
         if not ended and line.status == "unsupported":
             yield error("support.status", place(line), "called unsupported, but its support has not ended")
     if released and not supported:

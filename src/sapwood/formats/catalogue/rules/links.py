@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from sapwood.formats.catalogue.document import Catalogue
 from sapwood.formats.catalogue.finding import Finding, error, warning
-from sapwood.formats.catalogue.model import Edge, EdgeDefaults, Risk, Step
 from sapwood.formats.catalogue.order import find_line, find_release
 from sapwood.formats.catalogue.rules.lines import CONFIDENCES
+from sapwood.formats.catalogue.ways import Edge, EdgeDefaults, Risk, Step
 
 WHENS = ("before", "during", "after")
 SEVERITIES = ("blocks", "data-loss", "downtime", "behaviour")
@@ -85,7 +85,9 @@ def _release_steps(edge: Edge) -> Iterator[Finding]:
         if key.endswith("_release_steps") and isinstance(value, list):
             for name in value:
                 if name not in known:
-                    yield error("edge.release_steps", f"edges.{edge.start}-{edge.end}.{key}", f"there is no step {name}")
+                    yield error(
+                        "edge.release_steps", f"edges.{edge.start}-{edge.end}.{key}", f"there is no step {name}"
+                    )
 
 
 def check_sources(catalogue: Catalogue) -> Iterator[Finding]:
@@ -112,7 +114,8 @@ def _sourced(catalogue: Catalogue) -> Iterator[tuple[str, tuple[str, ...], str]]
             yield f"distributions.{name}.{version.version}", version.source, version.confidence
     groups: list[Edge | EdgeDefaults] = [catalogue.edge_defaults, *catalogue.edges]
     for group in groups:
-        for part in (*group.steps, *group.risks):
+        parts: Sequence[Step | Risk] = (*group.steps, *group.risks)
+        for part in parts:
             yield f"edges.{part.id}", part.source, part.confidence
     for advisory in catalogue.advisories:
         yield f"advisories.{advisory.id}", advisory.source, advisory.confidence

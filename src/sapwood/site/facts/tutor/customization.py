@@ -27,7 +27,9 @@ def customization(
 ) -> dict[str, bool | None]:
     """Kinds of customization. False needs proof: every enabled plugin is plain or was read."""
     enabled = [plugin.name for plugin in plugins] if plugins is not None else None
-    all_read = enabled is not None and all(name in PLAIN or (name in local and local[name].readable) for name in enabled)
+    all_read = enabled is not None and all(
+        name in PLAIN or (name in local and local[name].readable) for name in enabled
+    )
     names = [name for key in enabled or () if key in local for name in local[key].patches]
     found: dict[str, bool | None] = {
         kind: _any(names, parts) or (False if all_read else None) for kind, parts in PATCHES.items()

@@ -71,32 +71,37 @@ class Root:
             return None
 
     def _bytes(self, name: str) -> bytes | None:
-        path = self.folder / name
         try:
-            real = path.resolve(strict=True)
-            if not real.is_relative_to(self.folder):
-                self.refused[name] = "it is a link that leads out of the folder"
-                return None
-            descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            return self._open_and_read(name)
         except FileNotFoundError:
             return None
-        except (OSError, RuntimeError) as error:
-            strange = not isinstance(error, OSError) or error.strerror is None
-            self.refused[name] = "it cannot be opened" if strange else f"it cannot be opened: {error.strerror}"  # type: ignore[attr-defined]  # an OSError by now
-            return None
+        except FileRefusedError as error:
+            self.refused[name] = error.reason
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else None
+            self.refused[name] = f"it cannot be read: {reason}" if reason else "it cannot be read"
+        return None
+
+    def _open_and_read(self, name: str) -> bytes:
+        real = (self.folder / name).resolve(strict=True)
+        if not real.is_relative_to(self.folder):
+            raise FileRefusedError("it is a link that leads out of the folder")
+        descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                self.refused[name] = "it is not a regular file"
-                return None
-            try:
-                raw = file.read(MAX_FILE_BYTES + 1)
-            except OSError as error:
-                self.refused[name] = f"it cannot be read: {error.strerror}"
-                return None
+                raise FileRefusedError("it is not a regular file")
+            raw = file.read(MAX_FILE_BYTES + 1)
         if len(raw) > MAX_FILE_BYTES:
-            self.refused[name] = f"it is larger than {MAX_FILE_BYTES // (1024 * 1024)} MB"
-            return None
+            raise FileRefusedError(f"it is larger than {MAX_FILE_BYTES // (1024 * 1024)} MB")
         return raw
+
+
+class FileRefusedError(Exception):
+    """A file that is not read; the reason quotes nothing of it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class YamlRefusedError(Exception):
@@ -121,9 +126,8 @@ def read_yaml(text: str) -> Any:
 
 
 def _measure(text: str) -> None:
-    depth = aliases = events = 0
-    for event in yaml.parse(text, Loader=yaml.CBaseLoader):
-        events += 1
+    depth = aliases = 0
+    for events, event in enumerate(yaml.parse(text, Loader=yaml.CBaseLoader)):
         aliases += isinstance(event, yaml.AliasEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_YAML_DEPTH or aliases > MAX_YAML_ALIASES or events > MAX_YAML_EVENTS:

@@ -114,8 +114,7 @@ def _conclude(read: Read) -> SiteFacts:
     read.missing("site_count", "the number of sites is in the database, not in these files")
     read.missing("deployment.orchestrator", "the files for Docker and for Kubernetes are both rendered")
     if not (read.installed and read.installed.python):
-        problem = read.installed.problem if read.installed else "no interpreter was given (--tutor-python)"
-        read.missing("host.python", problem)
+        read.missing("host.python", _not_asked(read) or "the interpreter does not say")
     return SiteFacts.from_dict({**facts.to_dict(), "why": dict(sorted(read.why.items()))})
 
 
@@ -196,10 +195,13 @@ def _plugins(read: Read) -> tuple[Plugin, ...] | None:
     for name in names:
         version = known.get(name) or (read.local[name].version if name in read.local else None)
         if version is None:
-            problem = read.installed.problem if read.installed else "no interpreter was given (--tutor-python)"
-            read.missing(f"plugins.{name}.version", problem or "the interpreter has no such plugin installed")
+            read.missing(f"plugins.{name}.version", _not_asked(read) or "the interpreter has no such plugin")
         plugins.append(Plugin(name, version))
     return tuple(plugins)
+
+
+def _not_asked(read: Read) -> str:
+    return read.installed.problem if read.installed else "no interpreter was given (--tutor-python)"
 
 
 def _patches(read: Read) -> tuple[dict[str, Any], ...] | None:
@@ -267,7 +269,10 @@ def _mismatches(read: Read, build: Mapping[str, Any] | None) -> list[dict[str, s
         say("declared_not_built", f"config.yml asks for {asked}, the rendered build checks out {image.repository}")
     _, tag = shapes.image_parts((read.images or {}).get("lms"))
     if build and not build["custom_image"] and tag and read.tutor_version and tag != read.tutor_version:
-        say("image_not_rendered", f"the LMS runs the image of Tutor {tag}, the environment is of Tutor {read.tutor_version}")
+        say(
+            "image_not_rendered",
+            f"the LMS runs the image of Tutor {tag}, the environment is of Tutor {read.tutor_version}",
+        )
     if read.installed and read.installed.tutor and read.tutor_version and read.installed.tutor != read.tutor_version:
         text = f"Tutor {read.installed.tutor} is installed, the environment was rendered by Tutor {read.tutor_version}"
         say("installed_not_rendered", text)

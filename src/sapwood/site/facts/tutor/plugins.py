@@ -25,7 +25,9 @@ def read_plugins(root: Root) -> dict[str, LocalPlugin]:
         name = shapes.shaped(file_name.rpartition(".")[0], shapes.NAME)
         if name is None or file_name.startswith("_"):
             continue
-        plugin = _from_yaml(root, file_name, name) if file_name.endswith(".yml") else _from_python(root, file_name, name)
+        plugin = (
+            _from_yaml(root, file_name, name) if file_name.endswith(".yml") else _from_python(root, file_name, name)
+        )
         found[plugin.name] = plugin
     return found
 
@@ -79,4 +81,4 @@ def _string(node: ast.expr) -> str | None:
 
 
 def _patch_names(items: list[Any]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for item in items[:500] if (name := shapes.shaped(item, shapes.NAME))))
+    return tuple(dict.fromkeys(name for item in items[:500] if (name := shapes.shaped(item, shapes.PATCH_NAME))))

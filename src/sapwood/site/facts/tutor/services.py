@@ -21,7 +21,11 @@ def database(
     config: Config | None, images: Mapping[str, str] | None, settings: Rendered | None, missing: Missing
 ) -> dict[str, str | None]:
     """Engine, version and host kind (`bundled` or `external`) of the relational database. Never a host's name."""
-    image = next((images[name] for name in ("mysql", "mariadb", "postgres", "postgresql") if name in images), None) if images else None
+    image = (
+        next((images[name] for name in ("mysql", "mariadb", "postgres", "postgresql") if name in images), None)
+        if images
+        else None
+    )
     runs = config.runs.get("mysql") if config else None
     if image and runs is not False:
         name, version = shapes.image_parts(image)

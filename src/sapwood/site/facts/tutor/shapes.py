@@ -4,13 +4,16 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-VERSION = re.compile(r"v?(?P<version>[0-9]{1,5}(?:\.[0-9]{1,5}){0,3}(?:(?:[-.+]?(?:a|b|rc|dev|post)|-r)[-.]?[0-9]{1,5}){0,3})")
+VERSION = re.compile(
+    r"v?(?P<version>[0-9]{1,5}(?:\.[0-9]{1,5}){0,3}(?:(?:[-.+]?(?:a|b|rc|dev|post)|-r)[-.]?[0-9]{1,5}){0,3})"
+)
 REF = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,119}\Z")
 IMAGE = re.compile(
     r"(?:[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?/)?[a-z0-9][a-z0-9._/-]{0,150}"
     r"(?::[A-Za-z0-9_][A-Za-z0-9._-]{0,100})?(?:@sha256:[0-9a-f]{64})?\Z"
 )
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}\Z")
+PATCH_NAME = re.compile(r"[a-z][a-z0-9-]{2,79}\Z")
 LANGUAGE = re.compile(r"[a-z]{2,3}(?:[-_][A-Za-z0-9]{2,8}){0,2}\Z")
 NAMED = re.compile(r"(?:open-)?release/(?P<line>[a-z]{3,20})(?:\.(?P<point>[0-9]{1,3}[a-z]?|master))?\Z")
 COMMIT = re.compile(r"[0-9a-f]{7,40}\Z")
@@ -62,7 +65,11 @@ def repository(value: Any) -> str | None:
     except ValueError:
         return None
     path = parts.path.strip("/").removesuffix(".git")
-    if not host or not re.fullmatch(r"[a-z0-9.-]{1,100}", host) or not re.fullmatch(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", path):
+    if (
+        not host
+        or not re.fullmatch(r"[a-z0-9.-]{1,100}", host)
+        or not re.fullmatch(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", path)
+    ):
         return None
     return f"{host}/{path}"
 

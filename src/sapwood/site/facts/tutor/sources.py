@@ -17,7 +17,9 @@ SETTINGS = ("env/apps/openedx/config/lms.env.yml", "env/apps/openedx/config/lms.
 UPSTREAM = frozenset(
     {"github.com/openedx/edx-platform", "github.com/openedx/openedx-platform", "github.com/edx/edx-platform"}
 )
-PATCH = re.compile(r"https://github\.com/([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)/(?:commit|pull/[0-9]+/commits)/([0-9a-f]{7,40})\.(?:patch|diff)")
+PATCH = re.compile(
+    r"https://github\.com/([A-Za-z0-9._-]+/[A-Za-z0-9._-]+)/(?:commit|pull/[0-9]+/commits)/([0-9a-f]{7,40})\.(?:patch|diff)"
+)
 ADD = re.compile(r"^ADD\s+(?:--\S+\s+)*(\S+)#(\S+)\s", re.MULTILINE)
 ARG = re.compile(r"^ARG\s+([A-Z][A-Z0-9_]*)=(\S+)\s*$", re.MULTILINE)
 

@@ -1,0 +1,50 @@
+"""The way out for this site: the catalogue's path, with the steps and risks that concern it."""
+
+import datetime as dt
+
+from sapwood.formats.catalogue import Applies, Catalogue, Hop, NoPathError, Risk, Step, default_target, find_path
+from sapwood.formats.conditions import evaluate
+from sapwood.formats.exposure.data import Applied, Leg, Standing, State
+from sapwood.formats.sitefacts import SiteFacts
+
+
+def find_way(facts: SiteFacts, catalogue: Catalogue, standing: Standing, as_of: dt.date) -> tuple[tuple[Leg, ...], str]:
+    target = default_target(catalogue, as_of)
+    if standing.line is None or target is None:
+        return (), standing.why if standing.line is None else "no line is supported"
+    start = standing.name or standing.line.name
+    try:
+        hops = find_path(catalogue, start, target.name, on=as_of)
+    except NoPathError as error:
+        return (), f"{error.message}. {error.hint}"
+    if not hops:
+        return (
+            (),
+            f"{start} is on the newest supported line" if standing.release is None else "this is the newest release",
+        )
+    return tuple(_leg(facts, hop) for hop in hops), ""
+
+
+def _leg(facts: SiteFacts, hop: Hop) -> Leg:
+    steps = tuple(item for step in hop.steps if (item := _applied(facts, step)))
+    risks = tuple(item for risk in hop.risks if (item := _applied(facts, risk)))
+    return Leg(hop, steps, risks)
+
+
+def _applied(facts: SiteFacts, part: Step | Risk) -> Applied | None:
+    state, note = applies(part.applies, facts)
+    return None if state is State.NO else Applied(part, state, note)
+
+
+def applies(rule: Applies, facts: SiteFacts) -> tuple[State, str]:
+    """Whether a step or risk applies to a site, with the note to show when that is unknown."""
+    if rule.rule is True:
+        return State.YES, ""
+    if rule.rule is None or rule.rule is False:
+        return State.UNKNOWN, f"check by hand: {rule.words}"
+    verdict = evaluate(rule.rule, facts)
+    state = State(verdict.answer.value)
+    if state is not State.UNKNOWN:
+        return state, ""
+    why = f" ({'; '.join(verdict.reasons)})" if verdict.reasons else ""
+    return state, f"check by hand: {rule.words}{why}"
