@@ -22,6 +22,7 @@ from sapwood.channel.actions.receiving import (
 from sapwood.channel.data import ChannelHealth, ChannelState, HealthChange, PullResult, Received
 from sapwood.channel.models import Subscription
 from sapwood.channel.publisher.publishing import Publication
+from sapwood.channel.publisher.served import Served, served_documents
 from sapwood.channel.publisher.signing import SignatureState, signature_states
 from sapwood.channel.publisher.staging import Staged
 from sapwood.channel.queries import (
@@ -102,6 +103,11 @@ def signatures_due(repo: Path | None = None) -> Sequence[SignatureState]:
     return signature_states(folder_at(repo))
 
 
+def served(channels: Iterable[str], *, repo: Path | None = None) -> list[Served]:
+    """Every document of these channels that clients can reach now."""
+    return served_documents(folder_at(repo), channels)
+
+
 def channel_health(now: dt.datetime | None = None) -> list[ChannelHealth]:
     """Every subscribed channel as it stands."""
     return queries.channel_health(now or system_clock().now())
@@ -114,6 +120,7 @@ __all__ = [
     "Publication",
     "PullResult",
     "Received",
+    "Served",
     "SignatureState",
     "Staged",
     "Subscription",
@@ -131,6 +138,7 @@ __all__ = [
     "renew",
     "report_health",
     "retract",
+    "served",
     "set_channels",
     "sign",
     "signatures_due",
