@@ -69,7 +69,7 @@ def stage(announcement_uuid: uuid.UUID, *, sha256: str, actor: Actor, now: dt.da
         details={"revision": revision.number, "sha256": sha256, "channel": revision.channel},
         at=now,
     )
-    transaction.on_commit(lambda: hand_over(revision))
+    transaction.on_commit(lambda: hand_over(revision, actor=actor, now=now))
     return revision
 
 
@@ -88,7 +88,7 @@ def stage_for_test(announcement_uuid: uuid.UUID, *, sha256: str, actor: Actor, n
         details={"revision": revision.number, "sha256": sha256},
         at=now,
     )
-    transaction.on_commit(lambda: hand_over_test(bytes(revision.raw), revision.channel))
+    transaction.on_commit(lambda: hand_over_test(bytes(revision.raw), revision.channel, actor=actor, now=now))
     return revision
 
 
