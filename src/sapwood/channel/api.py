@@ -17,6 +17,7 @@ from sapwood.channel.data import ChannelHealth, ChannelState, HealthChange, Pull
 from sapwood.channel.models import Subscription
 from sapwood.channel.publisher import status
 from sapwood.channel.publisher.publishing import Publication
+from sapwood.channel.publisher.served import Served, served_documents
 from sapwood.channel.publisher.signing import SignatureState, signature_states
 from sapwood.channel.publisher.staging import Staged
 from sapwood.channel.publisher.status import RepositoryStatus
@@ -98,9 +99,9 @@ def signatures_due(repo: Path | None = None) -> Sequence[SignatureState]:
     return signature_states(folder_at(repo))
 
 
-def repository_status(repo: Path | None = None, *, now: dt.datetime | None = None) -> RepositoryStatus:
-    """What the commons has to look after: expiries, missing signatures, waiting documents."""
-    return status.repository_status(folder_at(repo), now=now or system_clock().now())
+def served(channels: Iterable[str], *, repo: Path | None = None) -> list[Served]:
+    """Every document of these channels that clients can reach now."""
+    return served_documents(folder_at(repo), channels)
 
 
 def channel_health(now: dt.datetime | None = None) -> list[ChannelHealth]:
@@ -115,7 +116,7 @@ __all__ = [
     "Publication",
     "PullResult",
     "Received",
-    "RepositoryStatus",
+    "Served",
     "SignatureState",
     "Staged",
     "Subscription",
@@ -134,6 +135,7 @@ __all__ = [
     "report_health",
     "repository_status",
     "retract",
+    "served",
     "set_channels",
     "sign",
     "signatures_due",

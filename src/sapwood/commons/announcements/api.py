@@ -1,19 +1,28 @@
 """The front door of announcements."""
 
-from sapwood.commons.announcements.actions.approving import approve, stage
+from sapwood.commons.announcements.actions.approving import approve, stage, stage_for_test
+from sapwood.commons.announcements.actions.consenting import answer_consent, ask_consent
+from sapwood.commons.announcements.actions.outcome import retract, sync_with_channel
 from sapwood.commons.announcements.actions.publishing import publish_folder
 from sapwood.commons.announcements.actions.writing import discard_draft, save_draft, send_back, submit
+from sapwood.commons.announcements.lines import set_line_order
 from sapwood.commons.announcements.queries import live_budgets, public_list, published
 
 __all__ = [
+    "answer_consent",
     "approve",
+    "ask_consent",
     "discard_draft",
     "live_budgets",
     "public_list",
     "publish_folder",
     "published",
+    "retract",
     "save_draft",
     "send_back",
+    "set_line_order",
     "stage",
+    "stage_for_test",
     "submit",
+    "sync_with_channel",
 ]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sapwood.commons.announcements.views import public
+from sapwood.commons.announcements.views import consent, public
 
 app_name = "announcements"
 urlpatterns = [
@@ -10,4 +10,5 @@ urlpatterns = [
     path("announcements/feed.atom", public.atom, name="atom"),
     path("announcements/feed.json", public.json_feed, name="json_feed"),
     path("announcements/<slug:slug>/", public.permalink, name="permalink"),
+    path("consent/<str:token>/", consent.page, name="consent"),
 ]

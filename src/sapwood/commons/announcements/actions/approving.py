@@ -15,7 +15,7 @@ from sapwood.commons.announcements.errors import (
 )
 from sapwood.commons.announcements.models import Answer, Channel, Revision, RevisionApproval, State
 from sapwood.commons.announcements.people import identity
-from sapwood.commons.announcements.staging import hand_over
+from sapwood.commons.announcements.staging import hand_over, hand_over_test
 from sapwood.core import audit
 from sapwood.core.data import Actor
 from sapwood.formats.announcement import Kind
@@ -59,10 +59,7 @@ def stage(announcement_uuid: uuid.UUID, *, sha256: str, actor: Actor, now: dt.da
         raise AnnouncementInvalidError(problems)
     if not is_approved(revision):
         raise WrongStateError("This text has not been approved.", hint="Have it approved first.")
-    if not has_consent(revision):
-        raise ConsentMissingError(
-            f"{revision.organisation} has not agreed to exactly this text.", hint="Ask for its consent first."
-        )
+    _demand_consent(revision)
     revision.state, revision.staged_at = State.STAGED, now
     revision.save(update_fields=["state", "staged_at"])
     audit.record(
@@ -72,7 +69,26 @@ def stage(announcement_uuid: uuid.UUID, *, sha256: str, actor: Actor, now: dt.da
         details={"revision": revision.number, "sha256": sha256, "channel": revision.channel},
         at=now,
     )
-    transaction.on_commit(lambda: hand_over(revision))
+    transaction.on_commit(lambda: hand_over(revision, actor=actor, now=now))
+    return revision
+
+
+@transaction.atomic
+def stage_for_test(announcement_uuid: uuid.UUID, *, sha256: str, actor: Actor, now: dt.datetime) -> Revision:
+    """Put this text, approved or not, before the test channel's signers. A case study needs its consent here too."""
+    revision = open_revision(announcement_uuid, sha256)
+    problems = problems_of(revision)
+    if problems:
+        raise AnnouncementInvalidError(problems)
+    _demand_consent(revision)
+    audit.record(
+        actor=actor,
+        action="announcements.stage_for_test",
+        subject=str(announcement_uuid),
+        details={"revision": revision.number, "sha256": sha256},
+        at=now,
+    )
+    transaction.on_commit(lambda: hand_over_test(bytes(revision.raw), revision.channel, actor=actor, now=now))
     return revision
 
 
@@ -98,3 +114,10 @@ def has_consent(revision: Revision) -> bool:
     return revision.announcement.consents.filter(
         text_sha256=consent_sha256(revision.raw), organisation=revision.organisation, answer=Answer.AGREED
     ).exists()
+
+
+def _demand_consent(revision: Revision) -> None:
+    if not has_consent(revision):
+        raise ConsentMissingError(
+            f"{revision.organisation} has not agreed to exactly this text.", hint="Ask for its consent first."
+        )

@@ -10,7 +10,7 @@ from django.db import transaction
 from sapwood.commons.announcements.errors import AnnouncementNotFoundError, NothingToRetractError, SecondPersonError
 from sapwood.commons.announcements.models import Announcement, Channel, Retraction, Revision, State
 from sapwood.commons.announcements.people import identity
-from sapwood.commons.announcements.staging import hand_over_retraction
+from sapwood.commons.announcements.staging import hand_over, hand_over_retraction, served
 from sapwood.core import audit
 from sapwood.core.data import Actor
 from sapwood.formats.canonical import canonical_bytes, sha256_hex
@@ -25,6 +25,21 @@ class Signed:
     revision: int
     sha256: str
     published_at: dt.datetime
+
+
+def sync_with_channel(*, actor: Actor, now: dt.datetime) -> int:
+    """Note what has been signed and published since, and hand over again what a crash kept from the signers."""
+    waiting = list(Revision.objects.select_related("announcement").filter(state=State.STAGED))
+    if not waiting:
+        return 0
+    found = served({revision.channel for revision in waiting})
+    signed = [Signed(uuid.UUID(s.path.uuid), s.path.revision, s.sha256, s.published_at or now) for s in found]
+    count = mark_published(signed, actor=actor, now=now)
+    known = {(item.uuid, item.revision, item.sha256) for item in signed}
+    for revision in waiting:
+        if (revision.announcement.uuid, revision.number, revision.sha256) not in known:
+            hand_over(revision, actor=actor, now=now)
+    return count
 
 
 @transaction.atomic
@@ -77,7 +92,7 @@ def retract(
     row.save(update_fields=["raw", "sha256", "staged_at"])
     rows.update(state=State.RETRACTED, retracted_at=now, retraction_reason=row.reason)
     _record("announcements.retract", row, actor, now)
-    transaction.on_commit(lambda: hand_over_retraction(row))
+    transaction.on_commit(lambda: hand_over_retraction(row, actor=actor, now=now))
     return row
 
 

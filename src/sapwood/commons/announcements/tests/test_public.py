@@ -98,7 +98,8 @@ def test_an_announcement_appears_when_its_window_opens_and_goes_when_it_ends(cli
     assert "has ended" in client.get("/announcements/verawood/").content.decode()
 
 
-def test_filters_are_plain_get_parameters(client, folder, now, alice, bob, clock, lines):
+@pytest.mark.usefixtures("clock", "lines")
+def test_filters_are_plain_get_parameters(client, folder, now, alice, bob):
     condition = "kind: news\naudience: instructors\ncondition:\n  fact: release\n  op: <\n  value: ulmo.1"
     folder.write("verawood.md", PLAIN.replace("kind: release_notes", condition))
     folder.write("verawood.es-419.md", SPANISH)
