@@ -21,9 +21,7 @@ def bounces(email: str) -> bool:
 
 def remember(email: str, reason: str, *, now: dt.datetime) -> Bounce:
     """Send nothing to this address any more."""
-    row, _ = Bounce.objects.get_or_create(
-        address_key=address_key(email), defaults={"reason": reason[:300], "at": now}
-    )
+    row, _ = Bounce.objects.get_or_create(address_key=address_key(email), defaults={"reason": reason[:300], "at": now})
     return row
 
 

@@ -183,9 +183,7 @@ class Addressee:
             raise ForgedError("Only the gate names addressees", hint="Call sapwood.site.inbox.gate.addressee.")
 
 
-def cleared(
-    approval_id: int, now: dt.datetime, *, outlet: OutletKind, purpose: Purpose = Purpose.SEND
-) -> Cleared:
+def cleared(approval_id: int, now: dt.datetime, *, outlet: OutletKind, purpose: Purpose = Purpose.SEND) -> Cleared:
     """Clear one approval for one outlet, or raise the NotClearedError that says why not."""
     loaded = _load([approval_id])
     if approval_id not in loaded.approvals:
@@ -275,7 +273,8 @@ def _content(approval: Approval) -> Mapping[str, Any]:
     )
     if not same:
         raise TamperedError(
-            "The approval belongs to another item or audience", hint="Look at the audit log, then approve the item anew."
+            "The approval belongs to another item or audience",
+            hint="Look at the audit log, then approve the item anew.",
         )
     return content
 

@@ -12,14 +12,11 @@ from sapwood.core.errors import SapwoodError, UsageError
 # What a hand-over link may carry: which item, in which language, for which audience. Never who or where.
 ALLOWED: Final = frozenset({"item", "revision", "locale", "audience"})
 IDENTIFYING: Final = frozenset(
-    """account actor anonymous_user_id anonymous_id client client_id cohort contact course course_id course_key domain
-    email e-mail e_mail enrollment first_name firstname fullname full_name host hostname id_number identity idnumber
-    installation instance institution ip ip_address last_name lastname learner learner_id lms_url login mail member name
-    org organisation organization person person_id phone platform referrer respondent school session session_id site
-    site_id site_name site_url siteid siteurl sitename student student_id sub subdomain tenant token u uid uname user
-    user_email user_id user_name userid username uuid university""".split()
+    ["account", "actor", "anonymous_user_id", "anonymous_id", "client", "client_id", "cohort", "contact", "course", "course_id", "course_key", "domain", "email", "e-mail", "e_mail", "enrollment", "first_name", "firstname", "fullname", "full_name", "host", "hostname", "id_number", "identity", "idnumber", "installation", "instance", "institution", "ip", "ip_address", "last_name", "lastname", "learner", "learner_id", "lms_url", "login", "mail", "member", "name", "org", "organisation", "organization", "person", "person_id", "phone", "platform", "referrer", "respondent", "school", "session", "session_id", "site", "site_id", "site_name", "site_url", "siteid", "siteurl", "sitename", "student", "student_id", "sub", "subdomain", "tenant", "token", "u", "uid", "uname", "user", "user_email", "user_id", "user_name", "userid", "username", "uuid", "university"]
 )
-_PLACEHOLDER: Final = re.compile(r"\{+\s*([^{}]*?)\s*\}+|%7B+([^%]*)%7D+|\[([A-Za-z_:. ]+)\]|<([A-Za-z_. ]+)>|\$([A-Za-z_]+)", re.IGNORECASE)
+_PLACEHOLDER: Final = re.compile(
+    r"\{+\s*([^{}]*?)\s*\}+|%7B+([^%]*)%7D+|\[([A-Za-z_:. ]+)\]|<([A-Za-z_. ]+)>|\$([A-Za-z_]+)", re.IGNORECASE
+)
 _MAIL: Final = re.compile(r"[^\s@/?&=]+@[^\s@/?&=]+\.[^\s@/?&=]+")
 
 
@@ -57,7 +54,9 @@ def check_template(template: str) -> str:
         )
     parts = _parts(bare)
     if parts is None or parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
-        raise LinkTemplateError("The template is not an https address", hint="Such as https://survey.example.edu/{item}")
+        raise LinkTemplateError(
+            "The template is not an https address", hint="Such as https://survey.example.edu/{item}"
+        )
     if parts.netloc != (_parts(text) or parts).netloc:
         raise LinkTemplateError("The host of the template must be fixed", hint="Put placeholders after the host.")
     if why := identifying_part(bare):

@@ -38,9 +38,7 @@ class Reading:
     links: tuple[ShownLink, ...]
 
 
-def read_in(
-    texts: Mapping[str, Text], links: tuple[Link, ...], brand: Mapping[str, str], wanted: str
-) -> Reading:
+def read_in(texts: Mapping[str, Text], links: tuple[Link, ...], brand: Mapping[str, str], wanted: str) -> Reading:
     """The item for a reader of the language `wanted`, or the nearest that there is (es-419 > es > en)."""
     locale = pick_locale(texts, wanted) or min(texts)
     text = texts[locale]
@@ -65,9 +63,7 @@ def read_in(
 def shown(links: tuple[Link, ...], locale: str) -> tuple[ShownLink, ...]:
     """The links for a reader of one language, each judged; one that is not safe is shown and does not lead anywhere."""
     wanted = normal_locale(locale)
-    fitting = [
-        link for link in links if not link.locale or f"{wanted}-".startswith(f"{normal_locale(link.locale)}-")
-    ]
+    fitting = [link for link in links if not link.locale or f"{wanted}-".startswith(f"{normal_locale(link.locale)}-")]
     return tuple(ShownLink(link.kind, clean_text(link.title, MAX_LINE), check_url(link.url)) for link in fitting)
 
 

@@ -43,7 +43,13 @@ def review_dict(found: Review) -> dict[str, Any]:
         "changed_here": [language.locale for language in found.languages if language.local],
         "behind": [language.locale for language in found.languages if language.behind],
         "links": [
-            {"kind": link.kind, "title": link.title, "url": link.report.url, "host": link.report.host_shown, "ok": link.report.ok}
+            {
+                "kind": link.kind,
+                "title": link.title,
+                "url": link.report.url,
+                "host": link.report.host_shown,
+                "ok": link.report.ok,
+            }
             for link in found.links
         ],
         "removed_links": list(found.removed_links),

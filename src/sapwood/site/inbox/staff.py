@@ -38,9 +38,7 @@ TRANSLATE = register_permission(
     roles={_ADMIN, _REVIEWER, Role.TRANSLATOR},
     roles_scoped={_REVIEWER, Role.TRANSLATOR},
 ).code
-APPROVE = register_permission(
-    "inbox.approve", _("Approve items for delivery, withdraw approvals"), roles={_ADMIN}
-).code
+APPROVE = register_permission("inbox.approve", _("Approve items for delivery, withdraw approvals"), roles={_ADMIN}).code
 TRUST = register_permission(
     "inbox.trust",
     _("Open channels to instructors and learners, set outlets, rules and the brand"),
@@ -50,12 +48,8 @@ TRUST = register_permission(
 PEOPLE = register_permission(
     "inbox.people", _("See, import, export and erase the people whom deliveries reach"), roles={_ADMIN}, by_token=False
 ).code
-DELIVERIES = register_permission(
-    "inbox.deliveries", _("See deliveries"), roles={_ADMIN, _REVIEWER, Role.AUDITOR}
-).code
-REPEAT = register_permission(
-    "inbox.repeat", _("Repeat an uncertain or failed delivery"), roles={_ADMIN}
-).code
+DELIVERIES = register_permission("inbox.deliveries", _("See deliveries"), roles={_ADMIN, _REVIEWER, Role.AUDITOR}).code
+REPEAT = register_permission("inbox.repeat", _("Repeat an uncertain or failed delivery"), roles={_ADMIN}).code
 READ_AS_ADMINISTRATOR = register_permission(
     "inbox.read_as_administrator",
     _("Read announcements for administrators"),

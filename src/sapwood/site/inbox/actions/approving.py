@@ -157,7 +157,9 @@ def _settled(draft: content.Draft, choices: Choices, *, now: dt.datetime) -> Cho
     locales = tuple(dict.fromkeys(choices.locales)) or tuple(sorted(draft.texts))
     window = choices.window or Window(now, draft.doc.expires_at if _ahead(draft.doc.expires_at, now) else None)
     end = whole_second(window.end) if window.end else None
-    return Choices(choices.audience, tuple(dict.fromkeys(choices.outlets)), locales, Window(whole_second(window.start), end))
+    return Choices(
+        choices.audience, tuple(dict.fromkeys(choices.outlets)), locales, Window(whole_second(window.start), end)
+    )
 
 
 def _ahead(moment: dt.datetime | None, now: dt.datetime) -> bool:

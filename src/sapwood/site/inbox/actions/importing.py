@@ -295,7 +295,11 @@ def _fork(item: Item, row: Received, *, now: dt.datetime, actor: Actor, tally: _
     item.save(update_fields=["note", "raised_at"])
     tally.problems.append(f"{item.channel} {item.publication}: {note}")
     audit.record(
-        actor=actor, action="inbox.fork", subject=item.subject, at=now, details={"revision": row.revision, "sha256": row.sha256}
+        actor=actor,
+        action="inbox.fork",
+        subject=item.subject,
+        at=now,
+        details={"revision": row.revision, "sha256": row.sha256},
     )
 
 
@@ -335,9 +339,7 @@ def _settle(item: Item, *, now: dt.datetime) -> None:
     item.save()
 
 
-def _retract(
-    found: documents.Withdrawal, row: Received, *, now: dt.datetime, actor: Actor, tally: _Tally
-) -> None:
+def _retract(found: documents.Withdrawal, row: Received, *, now: dt.datetime, actor: Actor, tally: _Tally) -> None:
     """A retraction counts on its own channel only; it prompts, and never removes what an administrator approved."""
     item = Item.objects.select_for_update().filter(channel=row.channel, publication=found.publication).first()
     Retraction.objects.get_or_create(
@@ -360,9 +362,7 @@ def retract_item(item: Item, reason: str, *, now: dt.datetime, actor: Actor, urg
         item.severity_rank = max(item.severity_rank, HIGH)
     item.retraction = reason[:500]
     _settle(item, now=now)
-    audit.record(
-        actor=actor, action="inbox.retract", subject=item.subject, at=now, details={"reason": item.retraction}
-    )
+    audit.record(actor=actor, action="inbox.retract", subject=item.subject, at=now, details={"reason": item.retraction})
 
 
 def _was_taken_back(item: Item, *, now: dt.datetime) -> None:
@@ -430,7 +430,13 @@ def _mass_withdrawals(batch: Sequence[Received], *, now: dt.datetime, actor: Act
             continue
         held |= set(wanted)
         with transaction.atomic():
-            _ask(channel, [(found.publication, found.reason) for found in wanted.values()], live.count(), now=now, actor=actor)
+            _ask(
+                channel,
+                [(found.publication, found.reason) for found in wanted.values()],
+                live.count(),
+                now=now,
+                actor=actor,
+            )
     return held
 
 

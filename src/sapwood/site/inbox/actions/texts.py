@@ -37,7 +37,14 @@ class _Scope:
 
 @transaction.atomic
 def save_text(
-    item_id: int, locale: str, text: Text, *, actor: Actor, now: dt.datetime, version: int = 0, base_revision: int | None = None
+    item_id: int,
+    locale: str,
+    text: Text,
+    *,
+    actor: Actor,
+    now: dt.datetime,
+    version: int = 0,
+    base_revision: int | None = None,
 ) -> LocalText:
     """Edit or translate one language. `version` is that of the text that was opened (0: there was none).
 

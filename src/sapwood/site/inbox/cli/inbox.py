@@ -52,7 +52,9 @@ def show(*, item_id: int, as_json: bool) -> None:
 @inbox.command()
 @click.argument("item_id", metavar="ID", type=int)
 @click.option("--audience", type=click.Choice(Audience.values), default="administrators", show_default=True)
-@click.option("--outlet", "outlets", type=click.Choice(OutletKind.values), multiple=True, help="Default: page and feed.")
+@click.option(
+    "--outlet", "outlets", type=click.Choice(OutletKind.values), multiple=True, help="Default: page and feed."
+)
 @click.option("--locale", "locales", multiple=True, help="Default: every language that the item has.")
 @click.option("--from", "start", type=INSTANT, help="When it may go out (UTC). Default: now.")
 @click.option("--until", "end", type=INSTANT, help="Until when it stands (UTC). Default: the item's own expiry.")

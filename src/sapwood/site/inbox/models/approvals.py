@@ -103,9 +103,7 @@ class Dispatch(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["approval", "outlet"], name="inbox_dispatch_once")]
-        indexes = [
-            models.Index(fields=["due_at"], condition=models.Q(done_at__isnull=True), name="inbox_dispatch_due")
-        ]
+        indexes = [models.Index(fields=["due_at"], condition=models.Q(done_at__isnull=True), name="inbox_dispatch_due")]
 
     def __str__(self) -> str:
         return f"{self.outlet} of {self.approval_id}"

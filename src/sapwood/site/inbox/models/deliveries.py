@@ -44,7 +44,8 @@ class Delivery(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["approval", "outlet", "target"], name="inbox_delivery_once"),
             models.CheckConstraint(
-                condition=Q(outlet__in=["page", "feed"], target="") | (Q(outlet__in=["mail", "webhook"]) & ~Q(target="")),
+                condition=Q(outlet__in=["page", "feed"], target="")
+                | (Q(outlet__in=["mail", "webhook"]) & ~Q(target="")),
                 name="inbox_delivery_target_fits_outlet",
             ),
         ]

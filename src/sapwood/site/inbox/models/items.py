@@ -55,9 +55,7 @@ class Item(models.Model):
     retraction = models.CharField(max_length=500, blank=True)
     superseded_by = models.UUIDField(null=True, blank=True)
     acknowledged_revision = models.PositiveIntegerField(default=0)
-    approval = models.ForeignKey(
-        "inbox.Approval", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
-    )
+    approval = models.ForeignKey("inbox.Approval", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 
     objects: ClassVar[ItemQuerySet] = ItemQuerySet.as_manager()  # type: ignore[assignment]  # as_manager is typed as Manager
 
@@ -138,7 +136,7 @@ class LocalText(models.Model):
 
 
 class Binding(models.Model):
-    """"You asked, we did": `item` closes the request `request`, or supersedes it."""
+    """ "You asked, we did": `item` closes the request `request`, or supersedes it."""
 
     class Kind(models.TextChoices):
         """What one item does to another."""

@@ -70,7 +70,7 @@ def announcement(item_id: int, reader: Reader, *, now: dt.datetime) -> gate.Clea
 
 
 def closing(item_ids: Sequence[int], reader: Reader, *, now: dt.datetime) -> dict[int, list[gate.Cleared]]:
-    """"You asked, we did": for each of these requests, the published items that close it."""
+    """ "You asked, we did": for each of these requests, the published items that close it."""
     requests = dict(Item.objects.filter(pk__in=item_ids).values_list("publication", "pk"))
     bound = Binding.objects.filter(kind=Binding.Kind.CLOSES, request__in=requests).values_list("request", "item_id")
     by_item: dict[int, list[int]] = {}

@@ -103,9 +103,7 @@ def review(item_id: int) -> Review:
     try:
         draft = content.draft(row, revision=revision)
     except FormatError as error:
-        return Review(
-            seen="", languages=[], links=[], brand=content.brand_values(), problem=error.message, **common
-        )
+        return Review(seen="", languages=[], links=[], brand=content.brand_values(), problem=error.message, **common)
     return Review(
         seen=draft.seen,
         languages=[_language(draft, locale) for locale in sorted(draft.texts, key=lambda name: (name != "en", name))],

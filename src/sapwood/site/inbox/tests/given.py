@@ -26,7 +26,9 @@ def announcement(**given: Any) -> dict[str, Any]:
         "revision": 1,
         "channel": "community",
         "kind": "news",
-        "texts": {"en": {"title": "Ulmo is here", "summary": "A new release.", "body": "Read **more** at {{site_name}}."}},
+        "texts": {
+            "en": {"title": "Ulmo is here", "summary": "A new release.", "body": "Read **more** at {{site_name}}."}
+        },
     }
     data.update(given)
     return data

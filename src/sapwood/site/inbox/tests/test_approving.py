@@ -15,7 +15,17 @@ from sapwood.site.inbox.actions.approving import (
     UnseenError,
 )
 from sapwood.site.inbox.actions.deciding import DecidedError
-from sapwood.site.inbox.data import Audience, Choices, Decision, DeliveryState, OutletKind, Reader, Text, Upstream, Window
+from sapwood.site.inbox.data import (
+    Audience,
+    Choices,
+    Decision,
+    DeliveryState,
+    OutletKind,
+    Reader,
+    Text,
+    Upstream,
+    Window,
+)
 from sapwood.site.inbox.models import Approval, Delivery, Dispatch, ImmutableError, Item
 from sapwood.site.inbox.tests.given import DAY, HOUR, NOW, announcement, retraction, revised
 

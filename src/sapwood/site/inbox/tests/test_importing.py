@@ -1,4 +1,3 @@
-
 import pytest
 
 from sapwood.core.models import AuditRow
@@ -44,7 +43,9 @@ def test_the_first_pull_is_quiet_and_only_live_high_severity_raises_its_hand(db,
     tap.pour(*(received(one, published_at=ago) for one in (news, urgent, over)))
     report = take(tap)
     assert report.filed == 2
-    assert list(Item.objects.raised().values_list("publication", flat=True).order_by("pk"))[0].hex == urgent["uuid"].replace("-", "")
+    assert list(Item.objects.raised().values_list("publication", flat=True).order_by("pk"))[0].hex == urgent[
+        "uuid"
+    ].replace("-", "")
     assert Item.objects.raised().count() == 1
     assert Item.objects.get(publication=news["uuid"]).decision == Decision.ARCHIVED
     assert Item.objects.get(publication=over["uuid"]).decision == Decision.ARCHIVED

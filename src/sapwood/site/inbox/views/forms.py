@@ -28,9 +28,7 @@ class ApproveForm(forms.Form):
     start = UtcDateTime(label=_("From (UTC)"), required=False, help_text=_("Empty: now."))
     end = UtcDateTime(label=_("Until (UTC)"), required=False, help_text=_("Empty: until somebody withdraws it."))
     seen = forms.CharField(widget=forms.HiddenInput)
-    confirm_removed_links = forms.BooleanField(
-        label=_("The address was left out on purpose"), required=False
-    )
+    confirm_removed_links = forms.BooleanField(label=_("The address was left out on purpose"), required=False)
 
     def __init__(self, *args: Any, found: Review, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -113,7 +113,12 @@ def review(request: HttpRequest, item_id: int) -> HttpResponse:
 
 
 def _page(
-    request: HttpRequest, found: Review, *, form: ApproveForm | None = None, error: SapwoodError | None = None, status: int = 200
+    request: HttpRequest,
+    found: Review,
+    *,
+    form: ApproveForm | None = None,
+    error: SapwoodError | None = None,
+    status: int = 200,
 ) -> HttpResponse:
     row = found.item
     before, after = api.neighbours(row)
@@ -291,7 +296,11 @@ def text(request: HttpRequest, item_id: int, locale: str) -> HttpResponse:
     """Edit or translate one language, beside the original."""
     found = api.review(item_id)
     here = next((one for one in found.languages if one.locale == locale.lower()), None)
-    beside = here.original if here and here.original else next((one.original for one in found.languages if one.original), None)
+    beside = (
+        here.original
+        if here and here.original
+        else next((one.original for one in found.languages if one.original), None)
+    )
     initial = {
         **(here.final.as_dict() if here else {}),
         "version": here.version if here else 0,
