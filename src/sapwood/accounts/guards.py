@@ -72,7 +72,7 @@ def require(who: Actor | AnyRequest | User, code: str, obj: Scoped | Anywhere | 
     item = permission(code)
     if isinstance(who, Actor) and who.kind in {ActorKind.COMMAND, ActorKind.SYSTEM}:
         return
-    if not user_has(_user_behind(who), code, obj):
+    if not user_has(user_behind(who), code, obj):
         raise ForbiddenError(
             _("You may not do this: it needs the permission “%(label)s”.") % {"label": item.label},
             hint=_("Ask an administrator for a role that has it."),
@@ -169,7 +169,8 @@ def _page_before(request: HttpRequest) -> str:
     return referrer if referrer and safe else "/"
 
 
-def _user_behind(who: Actor | AnyRequest | User) -> object:
+def user_behind(who: Actor | AnyRequest | User) -> object:
+    """The account behind an actor: the person, or the owner of a live token; None when there is none."""
     if isinstance(who, User):
         return who
     if not isinstance(who, Actor):

@@ -1,6 +1,9 @@
 """Django's view of this module."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
+from typing_extensions import override
 
 
 class InboxConfig(AppConfig):
@@ -9,3 +12,10 @@ class InboxConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
     name = "sapwood.site.inbox"
     label = "inbox"
+
+    @override
+    def ready(self) -> None:
+        """Make the jobs, panels and permissions known."""
+        import_module("sapwood.site.inbox.staff")
+        import_module("sapwood.site.inbox.tasks")
+        import_module("sapwood.site.inbox.panels")

@@ -1,0 +1,485 @@
+"""What arrives becomes items: idempotent, crash-safe, one bad document never stops the list."""
+
+import datetime as dt
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from django.db import InterfaceError, OperationalError, transaction
+from django.db.models import QuerySet
+
+from sapwood.core import audit
+from sapwood.core.data import Actor
+from sapwood.core.errors import NotFoundError
+from sapwood.formats.canonical import sha256_hex
+from sapwood.formats.errors import FormatError
+from sapwood.site.inbox import documents, staff
+from sapwood.site.inbox.data import (
+    HIGH,
+    Audience,
+    Decision,
+    ImportReport,
+    Received,
+    RuleEffect,
+    Upstream,
+    Verdict,
+    severity_rank,
+)
+from sapwood.site.inbox.models import Binding, ChannelPolicy, Cursor, Item, MassWithdrawal, Retraction, Revision, Rule
+from sapwood.site.inbox.sources import Channel, ChannelSource, Facts, SiteFactsSource
+
+log = logging.getLogger(__name__)
+
+CURSOR: Final = "channel"
+BATCH: Final = 200
+# Taking back this many at once, and this share of what is live, is asked about rather than followed.
+MASS_COUNT: Final = 5
+MASS_SHARE: Final = 0.5
+WAITING: Final = (Decision.NEW, Decision.IN_REVIEW, Decision.SNOOZED)
+
+
+@dataclass
+class _Tally:
+    seen: int = 0
+    fresh: int = 0
+    revised: int = 0
+    retracted: int = 0
+    filed: int = 0
+    unreadable: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def report(self) -> ImportReport:
+        return ImportReport(
+            self.seen,
+            self.fresh,
+            self.revised,
+            self.retracted,
+            self.filed,
+            self.unreadable,
+            tuple(self.problems),
+        )
+
+
+def import_received(
+    *,
+    now: dt.datetime,
+    actor: Actor | None = None,
+    source: ChannelSource | None = None,
+    facts: SiteFactsSource | None = None,
+) -> ImportReport:
+    """Take in what the channel received since the last time.
+
+    Each publication and the move of the cursor past it are one transaction: killed at any moment, the next import
+    goes on where this one stopped, and a publication that was taken in is not taken in again.
+    """
+    who = actor or Actor.system("inbox.import")
+    reader, judge, tally = source or Channel(), facts or Facts(), _Tally()
+    for name in reader.channels():
+        know_channel(name, now=now)
+    while batch := reader.received(_position(), BATCH):
+        held_back = _mass_withdrawals(batch, now=now, actor=who)
+        for row in batch:
+            with transaction.atomic():
+                cursor = Cursor.objects.select_for_update().get(source=CURSOR)
+                if row.id <= cursor.position:
+                    continue
+                if row.id not in held_back:
+                    take_in(row, now=now, actor=who, facts=judge, tally=tally)
+                cursor.position = row.id
+                cursor.save(update_fields=["position"])
+    return tally.report()
+
+
+def know_channel(name: str, *, now: dt.datetime) -> ChannelPolicy:
+    """The policy of a channel. A new channel is trusted with administrators only; what came before now is backlog."""
+    row, _ = ChannelPolicy.objects.get_or_create(
+        channel=name, defaults={"stage": Audience.ADMINISTRATORS, "quiet_before": now}
+    )
+    return row
+
+
+def take_in(
+    row: Received, *, now: dt.datetime, actor: Actor, facts: SiteFactsSource, tally: "_Tally | None" = None
+) -> None:
+    """One document, inside the caller's transaction; a document that cannot be read becomes a visible item with a note."""
+    count = tally or _Tally()
+    count.seen += 1
+    if row.type in documents.NOT_FOR_PEOPLE:
+        return
+    try:
+        with transaction.atomic():
+            _read(row, now=now, actor=actor, facts=facts, tally=count)
+    except (OperationalError, InterfaceError):
+        raise  # the database, not the document: the next import tries again
+    except FormatError as error:
+        _unreadable(row, error.message, now=now, actor=actor, tally=count)
+    except Exception:  # whatever one document does to us, the others still arrive
+        log.exception("publication %s of %s cannot be taken in", row.uuid, row.channel)
+        _unreadable(row, "Sapwood failed to read it; the log has the details.", now=now, actor=actor, tally=count)
+
+
+def _read(row: Received, *, now: dt.datetime, actor: Actor, facts: SiteFactsSource, tally: "_Tally") -> None:
+    if sha256_hex(row.raw) != row.sha256:
+        raise FormatError("The stored bytes are not those that were verified", hint="Pull the channel again.")
+    if row.type == "retraction":
+        _retract(documents.withdrawal(row.raw), row, now=now, actor=actor, tally=tally)
+    else:
+        _arrive(row, documents.read(row.raw), now=now, actor=actor, facts=facts, tally=tally)
+
+
+def _position() -> int:
+    return Cursor.objects.get_or_create(source=CURSOR)[0].position
+
+
+def _arrive(
+    row: Received, doc: documents.Doc, *, now: dt.datetime, actor: Actor, facts: SiteFactsSource, tally: _Tally
+) -> None:
+    item = Item.objects.select_for_update().filter(channel=row.channel, publication=row.uuid).first()
+    if item is None:
+        _first(row, doc, now=now, actor=actor, facts=facts, tally=tally)
+        return
+    known = item.revisions.filter(number=row.revision).first()
+    if known is not None:
+        if known.sha256 != row.sha256:
+            _fork(item, row, now=now, actor=actor, tally=tally)
+        return
+    newest = row.revision > item.revision
+    old = documents.stored(item.revisions.get(number=item.revision)) if newest and item.readable else None
+    _keep(item, row)
+    if newest:
+        _revise(item, old, doc, row, now=now, actor=actor, facts=facts)
+        tally.revised += 1
+
+
+def _first(
+    row: Received, doc: documents.Doc, *, now: dt.datetime, actor: Actor, facts: SiteFactsSource, tally: _Tally
+) -> None:
+    policy = know_channel(row.channel, now=row.received_at)
+    item = Item(
+        channel=row.channel,
+        publication=row.uuid,
+        signed=bool(row.verified_by),
+        received_at=row.received_at,
+        revision=row.revision,
+    )
+    _describe(item, doc)
+    _judge(item, doc, now=now, facts=facts)
+    live = _is_live(item, now)
+    published = row.published_at or row.received_at
+    backlog = published <= policy.quiet_before and not (live and item.severity_rank >= HIGH)
+    effect = None if item.severity_rank >= HIGH else _rule_for(item)
+    if backlog or not live or item.verdict == Verdict.NO or effect == RuleEffect.FILE:
+        item.decision = Decision.ARCHIVED
+        tally.filed += 1
+    elif effect != RuleEffect.MUTE:
+        item.raised_at = now
+    if item.expires_at is not None and item.expires_at <= now:
+        item.upstream = Upstream.EXPIRED
+    item.save()
+    _keep(item, row)
+    _bind(item, doc, now=now, actor=actor)
+    _was_taken_back(item, now=now)
+    tally.fresh += 1
+    audit.record(
+        actor=actor,
+        action="inbox.arrive",
+        subject=item.subject,
+        at=now,
+        details={
+            "revision": row.revision,
+            "sha256": row.sha256,
+            "decision": str(item.decision),
+            "backlog": backlog,
+            "rule": str(effect) if effect else None,
+            "verdict": str(item.verdict),
+        },
+    )
+
+
+def _describe(item: Item, doc: documents.Doc) -> None:
+    item.kind = doc.kind
+    item.severity = doc.severity
+    item.severity_rank = severity_rank(doc.severity)
+    item.audience = doc.audience
+    item.title = doc.title
+    item.locales = sorted(doc.texts)
+    item.publish_at = doc.publish_at
+    item.expires_at = doc.expires_at
+    item.survey_closes_at = doc.survey_closes_at
+    item.readable = True
+    item.note = ""
+
+
+def _judge(item: Item, doc: documents.Doc, *, now: dt.datetime, facts: SiteFactsSource) -> None:
+    item.had_condition = doc.condition is not None
+    if doc.condition is None:
+        item.verdict, item.verdict_reasons = Verdict.YES, []
+        return
+    found = facts.judge(doc.condition, now=now)
+    item.verdict = Verdict(str(found.answer))
+    item.verdict_reasons = [str(reason) for reason in found.reasons][:20]
+
+
+def _is_live(item: Item, now: dt.datetime) -> bool:
+    return item.expires_at is None or now < item.expires_at
+
+
+def _rule_for(item: Item) -> RuleEffect | None:
+    """The first rule that fits; what is high or critical is never filed or muted by a rule."""
+    for rule in Rule.objects.order_by("id"):
+        fits = (
+            rule.channel in {"", item.channel}
+            and rule.kind in {"", item.kind}
+            and item.severity_rank < severity_rank(rule.below_severity)
+        )
+        if fits:
+            return RuleEffect(rule.effect)
+    return None
+
+
+def _keep(item: Item, row: Received) -> None:
+    Revision.objects.create(
+        item=item,
+        number=row.revision,
+        sha256=row.sha256,
+        raw=row.raw,
+        received_at=row.received_at,
+        published_at=row.published_at,
+        verified_by=list(row.verified_by),
+    )
+
+
+def _revise(
+    item: Item,
+    old: documents.Doc | None,
+    doc: documents.Doc,
+    row: Received,
+    *,
+    now: dt.datetime,
+    actor: Actor,
+    facts: SiteFactsSource,
+) -> None:
+    """A newer revision never touches what was approved: an approved item is reopened beside its approval."""
+    quiet = old is not None and documents.only_adds_languages(old, doc)
+    rank_before = item.severity_rank
+    _describe(item, doc)
+    _judge(item, doc, now=now, facts=facts)
+    item.revision = row.revision
+    touched = item.decision == Decision.APPROVED or item.local_texts.exists()
+    if item.upstream in {Upstream.CURRENT, Upstream.REVISED, Upstream.EXPIRED} and not quiet:
+        item.upstream = Upstream.REVISED if touched else Upstream.CURRENT
+    louder = item.severity_rank >= HIGH and item.severity_rank > rank_before and item.verdict != Verdict.NO
+    if item.decision in {Decision.ARCHIVED, Decision.REJECTED} and louder:
+        item.decision, item.decided_at = Decision.NEW, None
+        item.raised_at = now
+    elif not quiet and (item.decision == Decision.APPROVED or item.decision == Decision.IN_REVIEW):
+        item.raised_at = now
+    elif item.decision == Decision.SNOOZED and louder:
+        item.decision, item.snoozed_until, item.raised_at = Decision.NEW, None, now
+    item.save()
+    _bind(item, doc, now=now, actor=actor)
+    audit.record(
+        actor=actor,
+        action="inbox.revise",
+        subject=item.subject,
+        at=now,
+        details={"revision": row.revision, "sha256": row.sha256, "only_new_languages": quiet},
+    )
+
+
+def _fork(item: Item, row: Received, *, now: dt.datetime, actor: Actor, tally: _Tally) -> None:
+    note = f"Revision {row.revision} came twice with different content; the first one is kept."
+    item.note = note
+    item.raised_at = now
+    item.save(update_fields=["note", "raised_at"])
+    tally.problems.append(f"{item.channel} {item.publication}: {note}")
+    audit.record(
+        actor=actor,
+        action="inbox.fork",
+        subject=item.subject,
+        at=now,
+        details={"revision": row.revision, "sha256": row.sha256},
+    )
+
+
+def _bind(item: Item, doc: documents.Doc, *, now: dt.datetime, actor: Actor) -> None:
+    """Tie "you asked, we did" to its request, and mark what this item supersedes on its own channel."""
+    for uuid in doc.closes:
+        Binding.objects.get_or_create(item=item, kind=Binding.Kind.CLOSES, request=uuid)
+    for uuid in doc.supersedes:
+        Binding.objects.get_or_create(item=item, kind=Binding.Kind.SUPERSEDES, request=uuid)
+    older = Item.objects.filter(channel=item.channel, publication__in=doc.supersedes).exclude(pk=item.pk)
+    for row in older.exclude(upstream__in=[Upstream.RETRACTED, Upstream.SUPERSEDED]):
+        row.upstream = Upstream.SUPERSEDED
+        row.superseded_by = item.publication
+        _settle(row, now=now)
+        audit.record(
+            actor=actor,
+            action="inbox.supersede",
+            subject=row.subject,
+            at=now,
+            details={"by": str(item.publication)},
+        )
+    earlier = Binding.objects.filter(
+        kind=Binding.Kind.SUPERSEDES, request=item.publication, item__channel=item.channel
+    ).exclude(item=item)
+    if (newer := earlier.select_related("item").first()) is not None and item.upstream == Upstream.CURRENT:
+        item.upstream, item.superseded_by = Upstream.SUPERSEDED, newer.item.publication
+        _settle(item, now=now)
+
+
+def _settle(item: Item, *, now: dt.datetime) -> None:
+    """Something was taken back: what nobody decided retires, what was approved asks for a decision."""
+    if item.decision == Decision.APPROVED:
+        item.raised_at = now
+    elif item.decision in WAITING:
+        item.decision, item.decided_at = Decision.ARCHIVED, now
+        item.raised_at = item.snoozed_until = None
+    item.save()
+
+
+def _retract(found: documents.Withdrawal, row: Received, *, now: dt.datetime, actor: Actor, tally: _Tally) -> None:
+    """A retraction counts on its own channel only; it prompts, and never removes what an administrator approved."""
+    item = Item.objects.select_for_update().filter(channel=row.channel, publication=found.publication).first()
+    Retraction.objects.get_or_create(
+        channel=row.channel,
+        publication=found.publication,
+        defaults={"revision": found.revision, "reason": found.reason[:500], "at": now},
+    )
+    if item is None or item.upstream == Upstream.RETRACTED:
+        return
+    approved = item.approval.revision if item.approval else None
+    if found.covers(item.revision) or (approved is not None and found.covers(approved)):
+        retract_item(item, found.reason, now=now, actor=actor, urgent=found.urgent)
+        tally.retracted += 1
+
+
+def retract_item(item: Item, reason: str, *, now: dt.datetime, actor: Actor, urgent: bool = False) -> None:
+    """Mark one item as taken back by its source, inside the caller's transaction; security is always urgent."""
+    item.upstream = Upstream.RETRACTED
+    if urgent or item.channel == "security":
+        item.severity_rank = max(item.severity_rank, HIGH)
+    item.retraction = reason[:500]
+    _settle(item, now=now)
+    audit.record(actor=actor, action="inbox.retract", subject=item.subject, at=now, details={"reason": item.retraction})
+
+
+def _was_taken_back(item: Item, *, now: dt.datetime) -> None:
+    """A retraction may arrive before what it retracts."""
+    earlier = Retraction.objects.filter(channel=item.channel, publication=item.publication).first()
+    if earlier is not None and earlier.revision in {None, item.revision}:
+        item.upstream, item.retraction = Upstream.RETRACTED, earlier.reason
+        _settle(item, now=now)
+
+
+def _unreadable(row: Received, error: str, *, now: dt.datetime, actor: Actor, tally: _Tally) -> None:
+    """Show what cannot be read, with a note; it can be archived, never approved."""
+    tally.unreadable += 1
+    note = f"This cannot be read here: {error}"[:500]
+    tally.problems.append(f"{row.channel} {row.uuid}: {note}")
+    item = Item.objects.filter(channel=row.channel, publication=row.uuid).first()
+    if item is not None:
+        item.note = f"Revision {row.revision} cannot be read here: {error}"[:500]
+        item.save(update_fields=["note"])
+        action = "inbox.unreadable_revision"
+    else:
+        policy = know_channel(row.channel, now=row.received_at)
+        quiet = (row.published_at or row.received_at) <= policy.quiet_before
+        item = Item.objects.create(
+            channel=row.channel,
+            publication=row.uuid,
+            signed=bool(row.verified_by),
+            readable=False,
+            note=note,
+            decision=Decision.ARCHIVED if quiet else Decision.NEW,
+            kind=row.type or "unknown",
+            title=f"{row.type or 'Publication'} {row.uuid}",
+            verdict=Verdict.UNKNOWN,
+            verdict_reasons=[error],
+            revision=row.revision,
+            received_at=row.received_at,
+            raised_at=None if quiet else now,
+        )
+        action = "inbox.unreadable"
+    if not item.revisions.filter(number=row.revision).exists():
+        _keep(item, row)
+    audit.record(
+        actor=actor, action=action, subject=item.subject, at=now, details={"revision": row.revision, "note": item.note}
+    )
+
+
+def _mass_withdrawals(batch: Sequence[Received], *, now: dt.datetime, actor: Actor) -> set[int]:
+    """Retractions that take back much of a channel at once are put before a person instead of being followed."""
+    by_channel: dict[str, list[Received]] = {}
+    for row in batch:
+        if row.type == "retraction":
+            by_channel.setdefault(row.channel, []).append(row)
+    held: set[int] = set()
+    for channel, rows in by_channel.items():
+        wanted = {}
+        for row in rows:
+            try:
+                found = documents.withdrawal(row.raw)
+            except (FormatError, KeyError, ValueError):
+                continue
+            wanted[row.id] = found
+        live = _live_of(channel)
+        hit = live.filter(publication__in=[found.publication for found in wanted.values()]).count()
+        if hit < MASS_COUNT or hit < MASS_SHARE * live.count():
+            continue
+        held |= set(wanted)
+        with transaction.atomic():
+            _ask(
+                channel,
+                [(found.publication, found.reason) for found in wanted.values()],
+                live.count(),
+                now=now,
+                actor=actor,
+            )
+    return held
+
+
+def _live_of(channel: str) -> QuerySet[Item]:
+    return Item.objects.filter(channel=channel).live()
+
+
+def _ask(channel: str, wanted: list[tuple[str, str]], live: int, *, now: dt.datetime, actor: Actor) -> None:
+    retractions = [{"publication": uuid, "reason": reason} for uuid, reason in wanted]
+    same = MassWithdrawal.objects.filter(channel=channel, retractions=retractions, decided_at=None)
+    if same.exists():
+        return
+    row = MassWithdrawal.objects.create(channel=channel, retractions=retractions, live_before=live, asked_at=now)
+    audit.record(
+        actor=actor,
+        action="inbox.mass_withdrawal",
+        subject=f"channel:{channel}",
+        at=now,
+        details={"id": row.pk, "count": len(retractions), "live": live},
+    )
+
+
+@transaction.atomic
+def decide_mass_withdrawal(withdrawal_id: int, *, follow: bool, actor: Actor, now: dt.datetime) -> int:
+    """Follow a mass withdrawal or refuse it; the number of items marked as retracted."""
+    staff.require(actor, staff.APPROVE)
+    row = MassWithdrawal.objects.select_for_update().filter(pk=withdrawal_id, decided_at=None).first()
+    if row is None:
+        raise NotFoundError("No such withdrawal waits for a decision", hint="Somebody else may have decided it.")
+    count = 0
+    if follow:
+        for entry in row.retractions:
+            item = Item.objects.filter(channel=row.channel, publication=entry["publication"]).first()
+            if item is not None and item.upstream != Upstream.RETRACTED:
+                retract_item(item, entry["reason"], now=now, actor=actor)
+                count += 1
+    row.decided_at, row.followed = now, follow
+    row.save(update_fields=["decided_at", "followed"])
+    audit.record(
+        actor=actor,
+        action="inbox.mass_withdrawal_decided",
+        subject=f"channel:{row.channel}",
+        at=now,
+        details={"id": row.pk, "followed": follow, "items": count},
+    )
+    return count

@@ -1,0 +1,52 @@
+"""The inbox's tables: constraints and query sets, no workflow."""
+
+from sapwood.site.inbox.models.approvals import Approval, Dispatch, ImmutableError, Signature
+from sapwood.site.inbox.models.deliveries import (
+    Brand,
+    Delivery,
+    FeedbackAnswer,
+    HandOver,
+    Mailing,
+    OutletConfig,
+    WebhookDeadLetter,
+)
+from sapwood.site.inbox.models.items import (
+    Binding,
+    ChannelPolicy,
+    Cursor,
+    FeedSubscription,
+    Item,
+    LocalText,
+    MassWithdrawal,
+    Retraction,
+    Revision,
+    Rule,
+)
+from sapwood.site.inbox.models.people import Bounce, Person, StreamOptIn
+
+__all__ = [
+    "Approval",
+    "Binding",
+    "Bounce",
+    "Brand",
+    "ChannelPolicy",
+    "Cursor",
+    "Delivery",
+    "Dispatch",
+    "FeedSubscription",
+    "FeedbackAnswer",
+    "HandOver",
+    "ImmutableError",
+    "Item",
+    "LocalText",
+    "Mailing",
+    "MassWithdrawal",
+    "OutletConfig",
+    "Person",
+    "Retraction",
+    "Revision",
+    "Rule",
+    "Signature",
+    "StreamOptIn",
+    "WebhookDeadLetter",
+]

@@ -1,0 +1,1 @@
+"""Where approved items go. An outlet is a function marked with `@outlet` that takes what the gate cleared."""

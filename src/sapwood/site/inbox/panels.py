@@ -1,0 +1,69 @@
+"""What the inbox shows on the front page and in the rail."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from sapwood.accounts.api import user_has
+from sapwood.console.registry import MenuEntry, Need, register_menu, register_need
+from sapwood.site.inbox import api, staff
+from sapwood.site.inbox.data import SEVERITIES, Decision, Upstream
+from sapwood.site.inbox.models import Item
+
+
+def badge(request: HttpRequest) -> int | None:
+    """How many items wait."""
+    if not user_has(request.user, staff.VIEW, staff.ANYWHERE):
+        return None
+    return api.waiting_count() or None
+
+
+def needs(request: HttpRequest) -> Iterable[Need]:
+    """Items that wait, mass withdrawals, and deliveries that are held."""
+    if not user_has(request.user, staff.VIEW, staff.ANYWHERE):
+        return
+    for row in api.most_urgent():
+        yield Need(
+            severity=_severity(row),
+            text=_text(row),
+            url=reverse("inbox:review", args=[row.pk]),
+            action=_("See") if row.decision == Decision.APPROVED else _("Review"),
+            at=row.raised_at,
+        )
+    for asked in api.mass_withdrawals():
+        yield Need(
+            severity="high",
+            text=_("%(channel)s took back %(count)d items at once. Nothing was removed yet.")
+            % {"channel": asked.channel, "count": len(asked.retractions)},
+            url=reverse("inbox:list"),
+            action=_("Decide"),
+            at=asked.asked_at,
+        )
+
+
+def _severity(row: Item) -> str:
+    word = SEVERITIES[min(row.severity_rank, len(SEVERITIES) - 1)]
+    if row.upstream == Upstream.RETRACTED and row.channel == "security":
+        return "critical"
+    return "info" if word == "none" else word
+
+
+def _text(row: Item) -> Any:
+    if row.decision == Decision.APPROVED and row.upstream == Upstream.RETRACTED:
+        return _("Taken back by its source after you approved it: %(title)s") % {"title": row.title}
+    if row.decision == Decision.APPROVED and row.upstream == Upstream.REVISED:
+        return _("Changed by its source after you approved it: %(title)s") % {"title": row.title}
+    if row.decision == Decision.APPROVED and row.upstream == Upstream.SUPERSEDED:
+        return _("Replaced by its source after you approved it: %(title)s") % {"title": row.title}
+    if not row.readable:
+        return _("Something arrived that cannot be read here: %(title)s") % {"title": row.title}
+    return row.title
+
+
+register_menu(MenuEntry("inbox", gettext_lazy("Inbox"), "inbox:list", order=20, permission=staff.VIEW, badge=badge))
+register_menu(MenuEntry("announcements", gettext_lazy("Announcements"), "inbox:announcements", order=25))
+register_need(needs)

@@ -1,0 +1,1 @@
+"""Reads of the inbox; each page costs a constant number of queries."""

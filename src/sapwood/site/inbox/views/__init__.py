@@ -1,0 +1,1 @@
+"""The pages of the inbox: parse, call one function of the api, render."""
