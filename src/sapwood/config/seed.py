@@ -24,14 +24,15 @@ def _people(role: str) -> list[Any]:
     from sapwood.accounts import api as accounts
     from sapwood.core.clock import system_clock
     from sapwood.core.data import Actor
+    from sapwood.core.errors import NotFoundError
 
     now = system_clock().now()
     found = []
     for email, name, roles in PEOPLE[role]:
-        user = accounts.find_person(email)
-        if user is None:
-            user = accounts.create_person(email, name=name, roles=roles, actor=Actor.command(), now=now)
-        found.append(user)
+        try:
+            found.append(accounts.person(email))
+        except NotFoundError:
+            found.append(accounts.create_person(email, name=name, roles=roles, actor=Actor.command(), now=now))
     return found
 
 
@@ -40,20 +41,22 @@ def commons() -> dict[str, Any]:
     from sapwood.accounts import api as accounts
     from sapwood.channel import api as channel
     from sapwood.commons.announcements import api as announcements
-    from sapwood.commons.releases import api as releases
     from sapwood.core.clock import system_clock
 
     bob, erin = (accounts.actor_for(user) for user in _people("commons"))
     now = system_clock().now()
     channel.init_repository(actor=bob, now=now)
     seed = PACKAGE / "commons" / "releases" / "openedx" / "catalogue.json"
-    catalogue = releases.publish_catalogue(seed.read_bytes(), actor=bob, second=erin, now=now)
+    catalogue = channel.stage(seed.read_bytes(), channel="releases", actor=bob, now=now)
     folder = PACKAGE / "commons" / "announcements" / "openedx" / "seed"
     report = announcements.publish_folder(folder, actor=bob, second=erin, now=now)
-    channel.sign(actor=erin, now=now)
-    published = channel.publish(actor=erin, now=now)
-    announcements.note_published(actor=bob, now=now)
-    return {"catalogue": str(catalogue), "problems": [str(item) for item in report.problems], "published": str(published)}
+    due = channel.signatures_due()
+    if any(state.missing for state in due):
+        channel.sign(actor=erin, now=now)
+    published = channel.publish(actor=erin, now=now) if due else channel.renew(actor=erin, now=now)
+    announcements.sync_with_channel(actor=bob, now=now)
+    problems = [str(item) for item in report.problems]
+    return {"catalogue": str(catalogue.path), "problems": problems, "published": len(published.documents)}
 
 
 def site(url: str) -> dict[str, Any]:
@@ -61,6 +64,7 @@ def site(url: str) -> dict[str, Any]:
     from sapwood.accounts import api as accounts
     from sapwood.channel import api as channel
     from sapwood.core.clock import system_clock
+    from sapwood.core.http import default_client
     from sapwood.core.paths import var_dir
     from sapwood.site.facts import api as facts
     from sapwood.site.inbox import api as inbox
@@ -74,10 +78,10 @@ def site(url: str) -> dict[str, Any]:
         if subscription is not None:
             channel.unsubscribe(subscription, actor=alice, now=clock.now())
         subscription = channel.subscribe(url, root=root, actor=alice, now=clock.now(), allow_private=True)
-    pulled = channel.pull(subscription, http=None, clock=clock)
+    pulled = channel.pull(subscription, http=default_client(), clock=clock)
     imported = inbox.import_received(now=clock.now())
     summary = facts.refresh(actor=alice, now=clock.now())
-    return {"pulled": pulled.new, "imported": imported.new, "summary": summary}
+    return {"pulled": pulled.new, "imported": imported.fresh, "summary": summary}
 
 
 def link(url: str) -> dict[str, str]:

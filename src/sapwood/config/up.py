@@ -61,6 +61,7 @@ class House:
         example = {
             "SAPWOOD_SITE_NAME": NAMES[role],
             "SAPWOOD_TUTOR_ROOT": str(tutor / "root"),
+            "SAPWOOD_TUTOR_PLUGINS_ROOT": str(tutor / "plugins"),
             "SAPWOOD_TUTOR_PYTHON": str(tutor / "venv" / "bin" / "python"),
         }
         fixed = {"SAPWOOD_ROLE": role, "SAPWOOD_VAR": str(self.var), "SAPWOOD_BASE_URL": self.ports.url(role)}
@@ -157,12 +158,12 @@ def render_tutor_root(house: House) -> None:
     uv = str(Path(sys.executable).parent / "uv")
     strip = ("TUTOR_", "PYTHON", "VIRTUAL_ENV")
     env = {name: value for name, value in os.environ.items() if not name.startswith(strip)}
-    tutor = [str(venv / "bin" / "tutor"), "--root", str(folder / "root"), "--plugins-root", str(folder / "plugins")]
+    env["TUTOR_ROOT"], env["TUTOR_PLUGINS_ROOT"] = str(folder / "root"), str(folder / "plugins")
     hosts = ["--set", "LMS_HOST=learn.riverside.example", "--set", "CMS_HOST=studio.riverside.example"]
     try:
         run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(venv)], env)
         run([uv, "pip", "install", "--quiet", "--python", str(venv / "bin" / "python"), *TUTOR_PINS], env)
-        run([*tutor, "config", "save", *hosts], env)
+        run([str(venv / "bin" / "tutor"), "config", "save", *hosts], env)
     except StartError as error:
         house.say(f"no example site: {error.message} (the next start tries again)")
         return
