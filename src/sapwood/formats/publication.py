@@ -135,8 +135,6 @@ def _shorter_and_shorter(locale: str) -> Iterable[str]:
     while parts:
         yield "-".join(parts)
         parts.pop()
-        if parts and len(parts[-1]) == 1:  # a singleton such as the x of x-private leads nowhere
-            parts.pop()
 
 
 def check_https(url: str, place: str) -> None:

@@ -123,6 +123,12 @@ def test_the_inferred_release_speaks_before_the_declared_one():
     assert ask("release", "<", "teak.2", facts=only_line) == "unknown"
 
 
+def test_a_name_that_is_no_version_can_still_be_the_same():
+    fork = {"release": "our own fork!"}
+    assert ask("release", "==", "our own fork!", facts=fork) == "yes"
+    assert ask("release", "==", "their fork!", facts=fork) == "unknown"
+
+
 def test_the_sites_own_reason_is_passed_on():
     verdict = evaluate(
         {"fact": "database.version", "op": "<", "value": "8.4"},

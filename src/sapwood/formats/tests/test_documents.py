@@ -13,6 +13,7 @@ from sapwood.formats.errors import (
     UnknownTypeError,
     UnsupportedVersionError,
 )
+from sapwood.formats.schema import schema_names
 
 NEWS = {
     "type": "announcement",
@@ -108,3 +109,17 @@ def test_we_never_write_what_a_receiver_would_refuse():
     object.__setattr__(document, "channel", "Not A Channel")
     with pytest.raises(FormatError):
         documents.document_bytes(document)
+
+
+def test_every_type_has_its_schema_its_class_and_every_schema_its_type():
+    assert sorted(documents.TYPES) == schema_names()
+    for kind in documents.TYPES.values():
+        assert callable(kind.load().from_dict), kind.name
+
+
+def test_facts_of_a_site_and_a_catalogue_are_read_through_the_same_door():
+    facts = {"type": "sitefacts", "version": 1, "declared_release": "teak.3"}
+    assert documents.read_document(facts).declared_release == "teak.3"
+    catalogue = {name: NEWS[name] for name in ("version", "uuid", "revision")}
+    catalogue |= {"type": "catalogue", "channel": "releases", "project": "x", "as_of": "2026-08-17", "lines": []}
+    assert documents.read_document(catalogue).project == "x"

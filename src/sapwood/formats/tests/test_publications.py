@@ -30,6 +30,7 @@ def read(name, **changes):
 def test_a_roll_out_reaches_a_growing_share_and_never_lets_go_of_a_site():
     sites = [f"site-{number}" for number in range(2000)]
     reached = set()
+    assert not any(read("release-full", rollout_percent=0, paused=False).is_offered_to(site) for site in sites)
     for percent in (0, 10, 25, 60, 100):
         item = read("release-full", rollout_percent=percent, paused=False)
         now = {site for site in sites if item.is_offered_to(site)}
