@@ -93,9 +93,7 @@ def judge_url(url: str, leave: Leave) -> Target:
     """The parsed address, or RefusedUrlError or RefusedAddressError with the reason."""
     parsed = _parse(url)
     if parsed.scheme not in DEFAULT_PORTS or (parsed.scheme == "http" and not (leave.http or leave.private)):
-        raise RefusedUrlError(
-            f"{_shown(url)} is not an https address.", hint="Use the https form of the address."
-        )
+        raise RefusedUrlError(f"{_shown(url)} is not an https address.", hint="Use the https form of the address.")
     if parsed.userinfo:
         raise RefusedUrlError(
             f"The address of {parsed.host} carries a name or password.",
@@ -153,9 +151,7 @@ def _unwrapped(address: ipaddress.IPv6Address, leave: Leave) -> tuple[IPAddress,
     """The IPv4 address inside an IPv6 address, where there is one."""
     if address.ipv4_mapped is not None:
         return address.ipv4_mapped, leave
-    if (
-        address in _NAT64
-    ):  # how a host without IPv4 reaches the IPv4 internet (RFC 6052): only the public part
+    if address in _NAT64:  # how a host without IPv4 reaches the IPv4 internet (RFC 6052): only the public part
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF), Leave()
     return address, leave
 
@@ -184,27 +180,19 @@ def system_resolver(host: str, port: int) -> list[str]:
     return [str(entry[4][0]) for entry in found]
 
 
-_HINT_PRIVATE = (
-    "If this machine is yours and meant, an administrator can allow private addresses for this source."
-)
+_HINT_PRIVATE = "If this machine is yours and meant, an administrator can allow private addresses for this source."
 
 
 def _parse(url: str) -> httpx.URL:
     if len(url) > MAX_URL_CHARS:
-        raise RefusedUrlError(
-            f"The address is longer than {MAX_URL_CHARS} characters.", hint="Use a shorter address."
-        )
+        raise RefusedUrlError(f"The address is longer than {MAX_URL_CHARS} characters.", hint="Use a shorter address.")
     if any(character <= " " or character == "\\" or "\x7f" <= character <= "\xa0" for character in url):
-        raise RefusedUrlError(
-            f"{_shown(url)} holds characters that no address has.", hint="Copy the address again."
-        )
+        raise RefusedUrlError(f"{_shown(url)} holds characters that no address has.", hint="Copy the address again.")
     try:
         parsed = httpx.URL(url)
         host = parsed.raw_host.decode("ascii").lower()
     except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise RefusedUrlError(
-            f"{_shown(url)} cannot be read as an address.", hint="Copy the address again."
-        ) from error
+        raise RefusedUrlError(f"{_shown(url)} cannot be read as an address.", hint="Copy the address again.") from error
     if not host or not (":" in host or _PLAIN_HOST.fullmatch(host)):
         raise RefusedUrlError(f"{_shown(url)} has no usable host name.", hint="Write https://host/path.")
     return parsed

@@ -13,7 +13,7 @@ import httpcore
 import httpx
 
 from sapwood.core.http.addresses import Leave, Resolver, Target, judge_url, literal_address, system_resolver
-from sapwood.core.http.data import Request, Response, StreamedResponse
+from sapwood.core.http.data import Headers, Request, Response, StreamedResponse
 from sapwood.core.http.errors import (
     BadResponseError,
     NetworkError,
@@ -31,9 +31,7 @@ _PERMANENT = frozenset({301, 308})
 _ANSWERS_WITHOUT_BODY = frozenset({204, 304})
 _MAX_SKIPPED_BYTES = 65536
 # What may follow a redirect to another host: nothing that names the sender or proves a right.
-_PORTABLE_HEADERS = frozenset(
-    {"accept", "accept-language", "if-modified-since", "if-none-match", "user-agent"}
-)
+_PORTABLE_HEADERS = frozenset({"accept", "accept-language", "if-modified-since", "if-none-match", "user-agent"})
 
 
 class WebClient:
@@ -119,9 +117,7 @@ class WebClient:
         host = target.url.netloc.decode("ascii")
         return self._pool(leave, direct=_is_here(target.host)).stream(
             request.method,
-            httpcore.URL(
-                scheme=target.url.raw_scheme, host=target.host, port=target.port, target=target.url.raw_path
-            ),
+            httpcore.URL(scheme=target.url.raw_scheme, host=target.host, port=target.port, target=target.url.raw_path),
             headers=[("host", host), *headers.items()],
             content=request.body or None,
             extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), deadline)},
@@ -142,9 +138,7 @@ class WebClient:
                 network_backend=PinningBackend(leave, self._resolve),
             )
         return httpcore.HTTPProxy(
-            proxy_url=httpcore.URL(
-                scheme=proxy.raw_scheme, host=proxy.raw_host, port=proxy.port, target=b"/"
-            ),
+            proxy_url=httpcore.URL(scheme=proxy.raw_scheme, host=proxy.raw_host, port=proxy.port, target=b"/"),
             proxy_auth=(proxy.username.encode(), proxy.password.encode()) if proxy.userinfo else None,
             ssl_context=self._tls,
             proxy_ssl_context=self._tls if proxy.scheme == "https" else None,
@@ -169,33 +163,24 @@ def _follow(
     leave = leave if same_host else Leave()
     following = judge_url(url, leave)
     if target.url.scheme == "https" and following.url.scheme == "http":
-        raise RefusedUrlError(
-            f"{target.host} redirects from https back to http.", hint="Tell whoever runs that host."
-        )
+        raise RefusedUrlError(f"{target.host} redirects from https back to http.", hint="Tell whoever runs that host.")
     if leave.private and following.port not in {start.port, 80, 443}:
-        raise RefusedUrlError(
-            f"{target.host} redirects to another port, {following.port}, of a private host."
-        )
+        raise RefusedUrlError(f"{target.host} redirects to another port, {following.port}, of a private host.")
     upgraded = (following.url.scheme, following.host) == ("https", target.host) and target.port == 80  # noqa: PLR2004
     if following.origin != target.origin and not upgraded:
-        headers = {
-            name: value for name, value in headers.items() if name in _PORTABLE_HEADERS | {"accept-encoding"}
-        }
+        headers = {name: value for name, value in headers.items() if name in _PORTABLE_HEADERS | {"accept-encoding"}}
     return following, leave, headers
 
 
-def _location(method: str, status: int, headers: httpx.Headers) -> str | None:
+def _location(method: str, status: int, headers: Headers) -> str | None:
     """The redirect to follow; another method than GET or HEAD is never repeated elsewhere."""
     if status not in _REDIRECTS or method not in {"GET", "HEAD"}:
         return None
-    location: str | None = headers.get("location")
-    return location
+    return headers.get("location")
 
 
-def _headers_of(answer: httpcore.Response) -> httpx.Headers:
-    return httpx.Headers(
-        [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
-    )
+def _headers_of(answer: httpcore.Response) -> Headers:
+    return Headers([(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers])
 
 
 def _skip_body(answer: httpcore.Response) -> None:
@@ -207,9 +192,7 @@ def _skip_body(answer: httpcore.Response) -> None:
             return
 
 
-def _bounded(
-    answer: httpcore.Response, headers: httpx.Headers, request: Request, target: Target
-) -> Iterator[bytes]:
+def _bounded(answer: httpcore.Response, headers: Headers, request: Request, target: Target) -> Iterator[bytes]:
     """The body in chunks, decompressed, never more than the request allows."""
     too_large = TooLargeError(
         f"{target.host} sends more than the {request.max_bytes:,} bytes that are allowed here.",
@@ -235,9 +218,7 @@ def _decoded(chunks: Iterator[bytes], encoding: str, piece_bytes: int, target: T
         yield from chunks
         return
     if encoding not in {"gzip", "x-gzip", "deflate"}:
-        raise BadResponseError(
-            f"{target.host} answers in the encoding {encoding[:40]!r}, which nobody asked for."
-        )
+        raise BadResponseError(f"{target.host} answers in the encoding {encoding[:40]!r}, which nobody asked for.")
     piece_bytes = min(piece_bytes, _MAX_SKIPPED_BYTES)
     decoder = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip or zlib, by its header
     try:
@@ -251,9 +232,7 @@ def _decoded(chunks: Iterator[bytes], encoding: str, piece_bytes: int, target: T
     except zlib.error as error:
         raise BadResponseError(f"{target.host} sends a damaged compressed answer.") from error
     if not decoder.eof:
-        raise BadResponseError(
-            f"{target.host} ends its compressed answer too early.", hint="Try again later."
-        )
+        raise BadResponseError(f"{target.host} ends its compressed answer too early.", hint="Try again later.")
 
 
 @contextmanager
@@ -264,9 +243,7 @@ def _explained(target: Target) -> Iterator[None]:
     except NetworkError:
         raise
     except httpcore.TimeoutException as error:
-        raise TooSlowError(
-            f"{target.host} is too slow.", hint="Try again later, or allow more time."
-        ) from error
+        raise TooSlowError(f"{target.host} is too slow.", hint="Try again later, or allow more time.") from error
     except httpcore.ProxyError as error:
         raise ProxyError(f"The proxy did not let the request to {target.host} through: {error}.") from error
     except (httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
@@ -294,9 +271,7 @@ def _proxy_url(proxy: str) -> httpx.URL:
             "SAPWOOD_HTTP_PROXY is not an address.", hint="Write http://proxy.example.edu:3128."
         ) from error
     if url.scheme not in {"http", "https"} or not url.host:
-        raise ProxyError(
-            "SAPWOOD_HTTP_PROXY is not an http address.", hint="Write http://proxy.example.edu:3128."
-        )
+        raise ProxyError("SAPWOOD_HTTP_PROXY is not an http address.", hint="Write http://proxy.example.edu:3128.")
     return url
 
 

@@ -1,11 +1,11 @@
 """What goes into the HTTP client and what comes out."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import httpx
+from typing_extensions import override
 
 MEBIBYTE_BYTES = 1024 * 1024
 DEFAULT_MAX_BYTES = 10 * MEBIBYTE_BYTES
@@ -33,6 +33,32 @@ class Request:
     follow_redirects: int = DEFAULT_REDIRECTS
 
 
+class Headers(Mapping[str, str]):
+    """The headers of an answer, found in any case; several of one name are joined by commas (RFC 9110, 5.2)."""
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._values: dict[str, str] = {}
+        for name, value in pairs:
+            key = name.lower()
+            self._values[key] = f"{self._values[key]}, {value}" if key in self._values else value
+
+    @override
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    @override
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    @override
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @override
+    def __repr__(self) -> str:
+        return f"Headers({self._values!r})"
+
+
 @dataclass(frozen=True)
 class Response:
     """A complete answer; header names are found in any case.
@@ -47,7 +73,7 @@ class Response:
     moved_to: str | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "headers", httpx.Headers(dict(self.headers)))
+        object.__setattr__(self, "headers", Headers(self.headers.items()))
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,4 @@ def looks_like_web_page(content_type: str, start: bytes) -> bool:
     head = start[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<script")):
         return True
-    return content_type.partition(";")[0].strip().lower() == "text/html" and not head.startswith(
-        (b"{", b"[", b"<?xml")
-    )
+    return content_type.partition(";")[0].strip().lower() == "text/html" and not head.startswith((b"{", b"[", b"<?xml"))

@@ -96,9 +96,7 @@ class DeadlineStream(httpcore.NetworkStream):
 class PinningBackend(httpcore.NetworkBackend):
     """Connects to a host only through an address that has just been judged."""
 
-    def __init__(
-        self, leave: Leave, resolve: Resolver, *, trusted_hosts: frozenset[str] = frozenset()
-    ) -> None:
+    def __init__(self, leave: Leave, resolve: Resolver, *, trusted_hosts: frozenset[str] = frozenset()) -> None:
         self._leave = leave
         self._resolve = resolve
         self._trusted_hosts = trusted_hosts  # the operator's own proxy, wherever it stands
@@ -122,9 +120,7 @@ class PinningBackend(httpcore.NetworkBackend):
             left = _left_s(timeout)
             share = None if left is None else left / (len(addresses) - index)
             try:
-                return DeadlineStream(
-                    self._inner.connect_tcp(address, port, share, local_address, socket_options)
-                )
+                return DeadlineStream(self._inner.connect_tcp(address, port, share, local_address, socket_options))
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failures.append(f"{address}: {str(error) or 'no answer'}")
         _left_s(timeout)

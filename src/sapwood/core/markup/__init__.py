@@ -1,5 +1,6 @@
 """Text and markup from strangers, made safe to show."""
 
+from sapwood.core.markup.convert import html_to_markdown
 from sapwood.core.markup.html import MarkupTooLargeError, clean_html, html_to_text, link_reports
 from sapwood.core.markup.links import LinkReport, check_url
 from sapwood.core.markup.markdown import placeholders, render_markdown
@@ -11,6 +12,7 @@ __all__ = [
     "check_url",
     "clean_html",
     "clean_text",
+    "html_to_markdown",
     "html_to_text",
     "is_mixed",
     "isolate",

@@ -21,10 +21,11 @@ from sapwood.core.markup.text import safe_characters
 from sapwood.formats.errors import SapwoodError
 
 MAX_MARKUP_CHARS = 1_000_000
+MAX_DEPTH = 100
 HOST_CLASS = "host"
 BLOCKS = frozenset({"p", "ul", "ol", "li", "pre", "h3", "h4", "blockquote"})
 TAGS = BLOCKS | {"a", "strong", "em", "code", "br"}
-_RENAMED = {
+RENAMED = {
     "h1": "h3",
     "h2": "h4",
     "h5": "h4",
@@ -37,6 +38,7 @@ _RENAMED = {
 _DIRECTIONS = frozenset({"ltr", "rtl", "auto"})
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
 _SPAN_HOST = ("class", HOST_CLASS)
+_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)")
 
 
 class MarkupTooLargeError(SapwoodError):
@@ -96,15 +98,21 @@ def sanitised(html: str, base: str) -> str:
             return value if _LANGUAGE.fullmatch(value) else None
         return value if (tag, name, value) == ("span", *_SPAN_HOST) else None
 
-    return nh3.clean(
+    clean = nh3.clean(
         _bounded(html),
-        tags=set(TAGS) | set(_RENAMED) | {"span"},
+        tags=set(TAGS) | set(RENAMED) | {"span"},
         clean_content_tags={"script", "style", "template", "noscript", "iframe", "object", "title", "head"},
         attributes={"a": {"href"}, "span": {"class"}, "*": {"dir", "lang"}},
         attribute_filter=judge,
         url_schemes={"https", "mailto"},
         link_rel=None,
     )
+    return clean if _depth(clean) <= MAX_DEPTH else nh3.clean(clean, tags=set())
+
+
+def is_host_note(tag: str, attrs: list[tuple[str, str | None]]) -> bool:
+    """Whether an element is our note of a link's host; only our own writer may say where a link leads."""
+    return tag == "span" and _SPAN_HOST in attrs
 
 
 def write(clean: str, text: Callable[[str], str] = lambda part: part) -> SafeString:
@@ -122,6 +130,16 @@ def _bounded(html: str) -> str:
             hint="Shorten it, or link to the whole of it.",
         )
     return safe_characters(html)
+
+
+def _depth(clean: str) -> int:
+    """How deep elements lie in each other; nobody writes by hand what is deeper than MAX_DEPTH."""
+    deepest = depth = 0
+    for found in _TAG.finditer(clean):
+        if found[2] != "br":
+            depth += -1 if found[1] else 1
+            deepest = max(deepest, depth)
+    return deepest
 
 
 @dataclass
@@ -148,18 +166,15 @@ class _Writer(HTMLParser):
 
     @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if self._inside_host or (tag == "span" and _SPAN_HOST in attrs):
-            # Only this writer says where a link leads: whoever wrote such a note themselves loses it.
+        if self._inside_host or is_host_note(tag, attrs):
             self._inside_host += tag == "span"
             return
-        tag = _RENAMED.get(tag, tag)
+        tag = RENAMED.get(tag, tag)
         if tag not in TAGS:
             return
         self._flush()
         given = dict(attrs)
-        shared = "".join(
-            f' {name}="{escape(value)}"' for name in ("dir", "lang") if (value := given.get(name))
-        )
+        shared = "".join(f' {name}="{escape(value)}"' for name in ("dir", "lang") if (value := given.get(name)))
         if tag == "br":
             self._state.parts.append("<br>")
         elif tag == "a":
@@ -172,7 +187,7 @@ class _Writer(HTMLParser):
         if self._inside_host:
             self._inside_host -= tag == "span"
             return
-        tag = _RENAMED.get(tag, tag)
+        tag = RENAMED.get(tag, tag)
         if not any(element.tag == tag for element in self._state.open):
             return
         self._flush()
@@ -234,12 +249,12 @@ class _Words(HTMLParser):
 
     @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "br" or _RENAMED.get(tag, tag) in BLOCKS:
+        if tag == "br" or RENAMED.get(tag, tag) in BLOCKS:
             self.parts.append("\n")
 
     @override
     def handle_endtag(self, tag: str) -> None:
-        if _RENAMED.get(tag, tag) in BLOCKS:
+        if RENAMED.get(tag, tag) in BLOCKS:
             self.parts.append("" if tag == "li" else "\n\n")
 
     @override

@@ -13,9 +13,7 @@ MAX_LINK_CHARS = 2048
 HTTPS_PORT = 443
 MAX_PORT = 65535
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):", re.ASCII | re.IGNORECASE)
-_MAILBOX = re.compile(
-    r"[a-z0-9.!#$&'*+/=?^_`{|}~-]{1,64}@([a-z0-9-]+\.)+[a-z0-9-]{2,}", re.ASCII | re.IGNORECASE
-)
+_MAILBOX = re.compile(r"[a-z0-9.!#$&'*+/=?^_`{|}~-]{1,64}@([a-z0-9-]+\.)+[a-z0-9-]{2,}", re.ASCII | re.IGNORECASE)
 _NUMERIC_HOST = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?", re.ASCII)
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)+\.?", re.ASCII)
 # Scripts that are written together within one word (Unicode Technical Standard 39, "highly restrictive").
@@ -58,9 +56,7 @@ def check_url(url: str, base: str = "") -> LinkReport:
     if scheme[1].lower() == "mailto":
         return _check_mailto(stripped)
     if scheme[1].lower() != "https":
-        return _refused(
-            stripped, _("the scheme %s; only https and mailto are opened") % scheme[1].lower()[:20]
-        )
+        return _refused(stripped, _("the scheme %s; only https and mailto are opened") % scheme[1].lower()[:20])
     return _check_https(stripped)
 
 
@@ -107,10 +103,7 @@ def _check_mailto(url: str) -> LinkReport:
     mailbox, _mark, query = url[len("mailto:") :].partition("?")
     if not _MAILBOX.fullmatch(mailbox):
         return _refused(url, _("no plain mail address"))
-    if (
-        any(name.lower() != "subject" for name, _value in parse_qsl(query, keep_blank_values=True))
-        or "%0" in query
-    ):
+    if any(name.lower() != "subject" for name, _value in parse_qsl(query, keep_blank_values=True)) or "%0" in query:
         return _refused(url, _("a mail that is written beforehand"))
     return LinkReport(url, mailbox.rpartition("@")[2].lower(), ok=True)
 

@@ -82,9 +82,7 @@ def _needed_joiners(text: str) -> str:
 
 def _joins(character: str) -> bool:
     """Whether a joiner beside this character can have a meaning."""
-    return (
-        not character.isascii() and character not in _JOINERS and unicodedata.category(character)[0] in "LMS"
-    )
+    return not character.isascii() and character not in _JOINERS and unicodedata.category(character)[0] in "LMS"
 
 
 def _isolates_balance(text: str) -> bool:
@@ -102,8 +100,6 @@ def _isolates_balance(text: str) -> bool:
 
 def _cut(line: str, length: int) -> str:
     """The first characters of a line, never ending between a letter and its marks."""
-    while length > 0 and (
-        unicodedata.combining(line[length]) or line[length - 1 : length] in tuple(_JOINERS)
-    ):
+    while length > 0 and (unicodedata.combining(line[length]) or line[length - 1 : length] in tuple(_JOINERS)):
         length -= 1
     return line[: max(length, 0)]

@@ -42,9 +42,7 @@ class Server:
         self.tls: ssl.SSLContext | None = None
         self.heads: list[bytes] = []
         self.connections = 0
-        self.listener = socket.create_server(
-            ("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family
-        )
+        self.listener = socket.create_server(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0), family=family)
         self.port = self.listener.getsockname()[1]
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -151,6 +149,13 @@ def test_the_request_says_who_asks_and_wants_no_compression(serve, client):
     ):
         assert b"\r\n" + line in head
     assert head.count(b"accept-encoding") == 1
+
+
+def test_headers_with_bytes_beyond_ascii_are_read_and_repeated_ones_joined(serve, client):
+    server = serve(b"HTTP/1.1 200 OK\r\nX-Name: caf\xe9\r\nVary: a\r\nvary: b\r\nContent-Length: 0\r\n\r\n")
+    headers = client.fetch(inside(server.url())).headers
+    assert (headers["x-name"], headers["VARY"]) == ("caf\xe9", "a, b")
+    assert "x-none" not in headers
 
 
 def test_a_body_is_sent(serve, client):
@@ -536,9 +541,7 @@ def certificate(tmp_path):
     )  # fmt: skip
     path = tmp_path / "uni.pem"
     path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         + built.public_bytes(serialization.Encoding.PEM)
     )
     return path
@@ -563,9 +566,7 @@ def test_a_certificate_from_nobody_we_know_is_refused(tls_server):
     assert tls_server.heads == []
 
 
-def test_tls_asks_for_the_host_by_name_although_the_connection_goes_to_a_checked_address(
-    tls_server, certificate
-):
+def test_tls_asks_for_the_host_by_name_although_the_connection_goes_to_a_checked_address(tls_server, certificate):
     trusting = ssl.create_default_context(cafile=str(certificate))
     resolve = names({"uni.example": ["127.0.0.1"], "other.example": ["127.0.0.1"]})
     with WebClient(user_agent="t", resolve=resolve, tls=trusting) as client:
@@ -591,9 +592,7 @@ def test_the_environment_cannot_divert_requests(serve, client, monkeypatch):
 
 def test_the_operators_proxy_resolves_names_and_carries_requests(serve):
     proxy = serve(reply(b"by proxy"))
-    with WebClient(
-        user_agent="t", proxy=f"http://alice:s3cret@127.0.0.1:{proxy.port}", resolve=proxy_only
-    ) as client:
+    with WebClient(user_agent="t", proxy=f"http://alice:s3cret@127.0.0.1:{proxy.port}", resolve=proxy_only) as client:
         response = client.fetch(Request("GET", "http://feeds.example.org/rss", allow_http=True))
     assert response.body == b"by proxy"
     assert proxy.heads[0].startswith(b"GET http://feeds.example.org:80/rss HTTP/1.1\r\n")

@@ -158,18 +158,13 @@ def test_each_link_shows_its_real_host_beside_it():
 
 
 def test_a_host_note_cannot_be_forged():
-    clean = clean_html(
-        '<a href="https://evil.example/">x</a><span class="host" dir="ltr"> openedx.org</span>'
-    )
+    clean = clean_html('<a href="https://evil.example/">x</a><span class="host" dir="ltr"> openedx.org</span>')
     assert "openedx.org" not in clean
     assert clean.count('class="host"') == 1
 
 
 def test_a_refused_link_leaves_its_words():
-    assert (
-        clean_html('<p>see <a href="javascript:x">this <em>page</em></a>!</p>')
-        == "<p>see this <em>page</em>!</p>"
-    )
+    assert clean_html('<p>see <a href="javascript:x">this <em>page</em></a>!</p>') == "<p>see this <em>page</em>!</p>"
 
 
 def test_direction_and_language_are_kept_for_right_to_left_text():
@@ -179,9 +174,7 @@ def test_direction_and_language_are_kept_for_right_to_left_text():
 
 
 def test_headings_start_below_those_of_the_page_and_boxes_become_paragraphs():
-    assert (
-        clean_html("<h1>a</h1><h2>b</h2><h3>c</h3><h6>d</h6>") == "<h3>a</h3><h4>b</h4><h3>c</h3><h4>d</h4>"
-    )
+    assert clean_html("<h1>a</h1><h2>b</h2><h3>c</h3><h6>d</h6>") == "<h3>a</h3><h4>b</h4><h3>c</h3><h4>d</h4>"
     assert clean_html("<div>a<div>b<p>c</p></div></div>") == "<p>a</p><p>b</p><p>c</p>"
 
 
@@ -192,9 +185,7 @@ def test_the_first_line_end_of_preformatted_text_survives_repeated_cleaning():
 
 
 def test_relative_links_find_their_base():
-    assert 'href="https://openedx.org/blog/x"' in clean_html(
-        '<a href="x">x</a>', base="https://openedx.org/blog/"
-    )
+    assert 'href="https://openedx.org/blog/x"' in clean_html('<a href="x">x</a>', base="https://openedx.org/blog/")
     assert "href" not in clean_html('<a href="x">x</a>')
 
 
@@ -204,9 +195,13 @@ def test_a_text_beyond_all_measure_is_refused():
     assert caught.value.code == "markup.too_large"
 
 
+def test_markup_nested_beyond_all_measure_is_reduced_to_its_words():
+    assert clean_html("<em>" * 3000 + "<strong>" * 3000 + "deep") == "deep"
+    assert clean_html("<blockquote>" * 50 + "deep").count("<blockquote>") == 50
+
+
 def test_words_of_markup_keep_their_paragraphs():
     assert (
-        html_to_text("<p>One &amp; two</p><ul><li>a<li>b</ul><script>x</script>c<br>d")
-        == "One & two\n\na\nb\n\nc\nd"
+        html_to_text("<p>One &amp; two</p><ul><li>a<li>b</ul><script>x</script>c<br>d") == "One & two\n\na\nb\n\nc\nd"
     )
     assert html_to_text("if a < b &amp;&amp; c &gt; d") == "if a < b && c > d"

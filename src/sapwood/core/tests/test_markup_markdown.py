@@ -33,9 +33,7 @@ def test_an_unsafe_link_in_markdown_never_becomes_a_link(link):
 
 
 def test_a_link_in_markdown_shows_its_host():
-    assert '<span class="host" dir="ltr"> openedx.org</span>' in render_markdown(
-        "[read](https://openedx.org/x)"
-    )
+    assert '<span class="host" dir="ltr"> openedx.org</span>' in render_markdown("[read](https://openedx.org/x)")
 
 
 def test_a_value_is_put_in_as_text_and_never_as_markup():
@@ -60,9 +58,7 @@ def test_a_right_to_left_name_in_a_left_to_right_sentence_is_isolated():
 
 
 def test_a_hostile_value_is_cleaned_before_it_is_put_in():
-    assert (
-        render_markdown("{{site_name}}", values={"site_name": "a\u202eb\x00\n" + "c" * 500}).count("c") == 196
-    )
+    assert render_markdown("{{site_name}}", values={"site_name": "a\u202eb\x00\n" + "c" * 500}).count("c") == 196
 
 
 @pytest.mark.parametrize(
