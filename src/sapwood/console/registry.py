@@ -235,7 +235,13 @@ def may(request: HttpRequest, permission: str | None) -> bool:
     if permission is None:
         return True
     user = getattr(request, "user", None)
-    return user is not None and _state.permission_check(user, permission)
+    if user is None:
+        return False
+    try:
+        return _state.permission_check(user, permission)
+    except Exception as error:  # noqa: BLE001 - a check that fails gives nothing, and leaves the page standing
+        _log(error, f"the check of {permission} failed")
+        return False
 
 
 def institution(request: HttpRequest) -> Institution:

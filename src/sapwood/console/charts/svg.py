@@ -28,6 +28,7 @@ class Frame:
     title: str
     dir: str = ""
     marks: list[SafeString] = field(default_factory=list)
+    words: list[SafeString] = field(default_factory=list)  # drawn last, so that no mark crosses them
 
     def __post_init__(self) -> None:
         self.dir = self.dir or ("rtl" if get_language_bidi() else "ltr")
@@ -59,7 +60,7 @@ class Frame:
 
     def text(self, x: float, y: float, words: Any, class_: str | None = None, anchor: str = "start") -> None:
         """Words; `anchor` start, middle or end follows the reading direction."""
-        self.marks.append(element("text", words, x=self.at(x), y=px(y), class_=class_, text_anchor=anchor))
+        self.words.append(element("text", words, x=self.at(x), y=px(y), class_=class_, text_anchor=anchor))
 
     def curve(self, points: Sequence[tuple[float, float]], box: "Box", **attributes: Any) -> None:
         """A line through points, each 0 to 100 within `box`; its stroke keeps its width when stretched."""
@@ -89,6 +90,7 @@ class Frame:
             element("title", self.title),
             element("desc", desc),
             *self.marks,
+            *self.words,
             xmlns="http://www.w3.org/2000/svg",
             role="img",
             width="100%",

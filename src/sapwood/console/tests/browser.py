@@ -102,8 +102,7 @@ def assert_no_axe_violations(page: Page) -> None:
     lines = []
     for violation in found:
         lines.append(f"{violation['id']} ({violation['impact']}): {violation['help']}")
-        for node in violation["nodes"][:5]:
-            lines.append(f"    {node['html'][:200]} :: {(node.get('failureSummary') or '')[:300]}")
+        lines.extend(f"    {node['html'][:200]} :: {node.get('failureSummary')}" for node in violation["nodes"][:5])
     assert not lines, f"{page.url}\n" + "\n".join(lines)
 
 
@@ -114,7 +113,10 @@ def assert_no_horizontal_scroll(page: Page) -> None:
             const root = document.documentElement;
             if (root.scrollWidth <= root.clientWidth) return [];
             return [...document.querySelectorAll("body *")]
-                .filter((e) => { const b = e.getBoundingClientRect(); return b.right > root.clientWidth + 1 || b.left < -1; })
+                .filter((e) => {
+                    const box = e.getBoundingClientRect();
+                    return box.right > root.clientWidth + 1 || box.left < -1;
+                })
                 .slice(-5).map((e) => e.outerHTML.slice(0, 160));
         }"""
     )

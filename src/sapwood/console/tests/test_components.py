@@ -224,6 +224,14 @@ def test_a_form_with_errors_starts_with_a_summary_that_links_to_its_fields():
     assert 'aria-invalid="true"' in html
 
 
+def test_a_form_that_changes_something_carries_its_token(rf):
+    html = render_to_string("console/components/form.html", {"form": Wish()}, rf.get("/"))
+    assert "csrfmiddlewaretoken" in html
+    assert "csrfmiddlewaretoken" not in render_to_string(
+        "console/components/form.html", {"form": Wish(), "method": "get"}, rf.get("/")
+    )
+
+
 def test_a_running_job_asks_again_by_itself_and_a_finished_one_does_not():
     def job(**context):
         return render_to_string("console/components/progress.html", {"done": 1, "total": 2, **context})

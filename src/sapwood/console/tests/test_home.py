@@ -178,6 +178,15 @@ def test_the_menu_shows_what_this_person_may_open(client):
     assert "Audit" not in html
 
 
+def test_a_permission_check_that_fails_gives_nothing(client):
+    def broken(_user, _permission):
+        raise RuntimeError
+
+    registry.set_permission_check(broken)
+    registry.register_menu(MenuEntry("audit", "Audit", "console:patterns", 2, permission="audit.read"))
+    assert "Audit" not in page(client)
+
+
 def test_the_menu_marks_the_present_page_and_counts_what_waits(client):
     registry.register_menu(MenuEntry("home", "Home", "console:home", 1, badge=lambda _request: 3))
     registry.register_menu(MenuEntry("patterns", "Patterns", "console:patterns", 2))

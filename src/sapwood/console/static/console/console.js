@@ -2,6 +2,8 @@
    data-key="a"       pressing "a" does what a press on this element does (never while somebody writes)
    data-row           "j" and "k" move from one of these to the next and back
    data-opens="id"    opens the <dialog id="id">;  data-closes closes the one it stands in
+                      (on a link: without script the link leads to a page that asks the same)
+   data-confirm="id"  on a form: sends it only once that dialog was closed with the value "yes"
    "?"                lists the keys of the page */
 (() => {
   "use strict";
@@ -88,6 +90,23 @@
       menu.querySelector("summary").focus();
     }
   });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    const dialog = document.getElementById(form.dataset.confirm ?? "");
+    if (!(dialog instanceof HTMLDialogElement) || form.dataset.confirmed) return;
+    const button = event.submitter;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    dialog.returnValue = "";
+    dialog.showModal();
+    dialog.addEventListener("close", () => {
+      if (dialog.returnValue !== "yes") return;
+      form.dataset.confirmed = "yes";
+      form.requestSubmit(button);
+      delete form.dataset.confirmed;
+    }, { once: true });
+  }, { capture: true });
 
   all("[data-opens][hidden]").forEach((opener) => { opener.hidden = false; });
 })();
