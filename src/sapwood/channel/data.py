@@ -42,7 +42,10 @@ class Received:
 
 @dataclass(frozen=True)
 class ChannelHealth:
-    """One subscribed channel at one instant."""
+    """One subscribed channel at one instant.
+
+    `lasting` is false while a channel has only just stopped to answer: that is shown, but nobody is mailed about it.
+    """
 
     subscription: str
     name: str
@@ -58,6 +61,7 @@ class ChannelHealth:
     refused: int
     signed_by: tuple[str, ...]
     error: dict[str, str] | None
+    lasting: bool
 
     @property
     def in_words(self) -> str:

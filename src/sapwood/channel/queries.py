@@ -175,6 +175,7 @@ def _health(
         refused=refused[0],
         signed_by=tuple(row.signed_by),
         error=_shown(error),
+        lasting=state is not ChannelState.DEAD or _is_dead_for_long(row, now),
     )
 
 
@@ -186,15 +187,15 @@ def _state(
         return ChannelState.REJECTED
     if kind == ChannelState.STALE or (expires_at is not None and expires_at <= now):
         return ChannelState.STALE
-    if kind == ChannelState.DEAD and _is_dead(row, now):
+    if kind == ChannelState.DEAD:
         return ChannelState.DEAD
     return ChannelState.FRESH if row.last_good_at else ChannelState.WAITING
 
 
-def _is_dead(row: SubscribedChannel, now: dt.datetime) -> bool:
-    """One failed attempt is weather; several, or a day of silence, or no success ever, is a dead channel."""
-    last = row.last_good_at
-    return last is None or row.subscription.failures >= DEAD_AFTER_FAILURES or now - last >= DEAD_AFTER
+def _is_dead_for_long(row: SubscribedChannel, now: dt.datetime) -> bool:
+    """One failed attempt is weather; several, or a day of silence, are worth a mail."""
+    last = row.last_good_at or row.since
+    return row.subscription.failures >= DEAD_AFTER_FAILURES or now - last >= DEAD_AFTER
 
 
 def _shown(error: Mapping[str, str] | None) -> dict[str, str] | None:

@@ -394,7 +394,7 @@ def report_health(*, now: dt.datetime) -> int:
     for health in queries.channel_health(now):
         rows = SubscribedChannel.objects.filter(subscription__name=health.subscription, name=health.name)
         before = rows.values_list("reported_state", flat=True).get()
-        if before == health.state:
+        if before == health.state or not health.lasting:
             continue
         if rows.filter(reported_state=before).update(reported_state=health.state.value):
             HealthLog.objects.create(

@@ -84,9 +84,9 @@ class HttpFetcher(FetcherInterface):
         try:
             response = self._http.fetch(request)
         except TooLargeError as error:
-            raise DownloadLengthMismatchError(error.message) from error
+            raise DownloadLengthMismatchError(error.message.rstrip(".")) from error
         except NetworkError as error:
-            raise UnreachableError(error.message, hint=error.hint) from error
+            raise UnreachableError(error.message.rstrip("."), hint=error.hint) from error
         self.traffic.received_bytes += len(response.body)
         if response.status in _REDIRECTS:
             raise WebPageInsteadError(

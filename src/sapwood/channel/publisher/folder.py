@@ -30,6 +30,7 @@ from sapwood.formats.canonical import sha256_hex
 COMPACT = JSONSerializer(compact=True)
 LOCK_TIMEOUT_S = 10.0
 SERVED_MODE = 0o644
+SERVED_FOLDER_MODE = 0o755
 _POLL_S = 0.05
 S = TypeVar("S", bound=Signed)
 
@@ -82,6 +83,13 @@ class Folder:
                 f"{path} is missing or damaged", hint="Restore it from a mirror or a backup."
             ) from error
         return raw
+
+    def write_served(self, path: Path, raw: bytes) -> None:
+        """Put a file where the static server finds it, whoever that runs as."""
+        for folder in (self.path / "repository", *reversed(path.parents)):
+            if folder.is_relative_to(self.path / "repository"):
+                folder.mkdir(mode=SERVED_FOLDER_MODE, parents=True, exist_ok=True)
+        write_atomically(path, raw, mode=SERVED_MODE)
 
     # --- what is staged ---
 

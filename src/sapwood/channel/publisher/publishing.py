@@ -15,10 +15,9 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timest
 
 from sapwood.channel.errors import BelowThresholdError, KeyFileError, StagingError
 from sapwood.channel.layout import CHANNELS, DocumentPath, channel_of, instant_text
-from sapwood.channel.publisher.folder import COMPACT, SERVED_MODE, Folder, Published, hashed_target, remove
+from sapwood.channel.publisher.folder import COMPACT, Folder, Published, hashed_target, remove
 from sapwood.channel.publisher.signing import check_staged, demands
 from sapwood.channel.publisher.staging import assemble, channel_changes
-from sapwood.core.files import write_atomically
 from sapwood.formats.canonical import sha256_hex
 
 ONLINE_LIFETIME = dt.timedelta(days=7)
@@ -234,11 +233,11 @@ def _write(folder: Folder, plan: _Plan, snapshot: Metadata[Snapshot], timestamp:
 
 
 def _serve(folder: Folder, path: str, raw: bytes) -> None:
-    write_atomically(folder.targets / path, raw, mode=SERVED_MODE)
+    folder.write_served(folder.targets / path, raw)
 
 
 def _put(folder: Folder, name: str, metadata: Metadata[Any]) -> None:
-    write_atomically(folder.metadata / name, metadata.to_bytes(COMPACT), mode=SERVED_MODE)
+    folder.write_served(folder.metadata / name, metadata.to_bytes(COMPACT))
 
 
 def _forget_published(folder: Folder, published: Published | None) -> None:

@@ -171,7 +171,9 @@ def _stage_channel(folder: Folder, published: Published, channel: str, now: dt.d
     assemble(folder, published, channel, now=now)
     if folder.staged(channel) is None:
         current = published.role(channel)
-        signed = copy.deepcopy(current.signed) if current else Targets(version=0)
+        if current is None:
+            raise UnknownRoleError(f"This repository has no channel {channel!r}", hint="See: sapwood channel keys list.")
+        signed = copy.deepcopy(current.signed)
         signed.version += 1
         signed.expires = now + CHANNEL_LIFETIME
         folder.stage_metadata(channel, Metadata(signed))

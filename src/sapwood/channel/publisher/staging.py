@@ -13,7 +13,7 @@ from typing import Any
 from tuf.api.metadata import DelegatedRole, Delegations, Metadata, TargetFile, Targets
 
 from sapwood.channel.envelope import Envelope, read_envelope
-from sapwood.channel.errors import StagingError, UnknownRoleError
+from sapwood.channel.errors import DamagedRepositoryError, StagingError, UnknownRoleError
 from sapwood.channel.layout import (
     CHANNELS,
     MAX_PER_YEAR,
@@ -100,7 +100,7 @@ def delegator_of(folder: Folder, published: Published | None, channel: str) -> T
     """The top role as it concerns a channel: the staged one where that changes its keys, else the published one."""
     staged = folder.staged("targets")
     if published is None:
-        return staged.signed if staged else Targets(version=0)
+        return staged.signed if staged else Targets()
     if staged is None or not channel_changes(staged.signed, published.targets.signed, channel):
         return published.targets.signed
     signed: Targets = staged.signed
@@ -231,7 +231,9 @@ def _next_version(metadata: Metadata[Targets] | None) -> Targets:
 
 
 def _signed(metadata: Metadata[Targets] | None) -> Targets:
-    return metadata.signed if metadata is not None else Targets(version=0)
+    if metadata is None:
+        raise DamagedRepositoryError("The snapshot lacks a role that another role names", hint="Restore a backup.")
+    return metadata.signed
 
 
 def _delegation(delegator: Targets, channel: str) -> DelegatedRole:
