@@ -23,7 +23,7 @@ CHANNEL = "releases"
 
 
 def refresh(*, actor: Actor, now: dt.datetime) -> str:
-    """Read what arrived, look at the configured site, and say in one line how it stands. Never raises for a bad root."""
+    """Read what arrived, look at the configured site, and say in one line how it stands; a bad root is a note."""
     read_catalogues()
     if configured():
         look(actor=actor, now=now)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 from sapwood.core import settings
 
-TUTOR_ROOT = settings.text("SAPWOOD_TUTOR_ROOT", "", "The Tutor root of the platform that this site runs; empty means none.")
+TUTOR_ROOT = settings.text(
+    "SAPWOOD_TUTOR_ROOT", "", "The Tutor root of the platform that this site runs; empty means none."
+)
 TUTOR_PLUGINS_ROOT = settings.text("SAPWOOD_TUTOR_PLUGINS_ROOT", "", "The folder of Tutor's local plugins.")
 TUTOR_PYTHON = settings.text(
     "SAPWOOD_TUTOR_PYTHON", "", "The interpreter that runs Tutor; it is asked which versions are installed."

@@ -43,10 +43,10 @@ def read_catalogue(path: Path) -> Catalogue:
 
 
 def find_catalogue() -> Catalogue:
-    """The newest catalogue that this site received, verified and can read; raises NoCatalogueError when there is none."""
+    """The newest catalogue that this site received, verified and can read; else raises NoCatalogueError."""
     latest = KnownCatalogue.objects.order_by("-received_id").first()
-    rows = KnownCatalogue.objects.filter(uuid=latest.uuid).order_by("-revision", "-received_id") if latest else []
-    for row in rows[:20]:
+    known = KnownCatalogue.objects.filter(uuid=latest.uuid if latest else None)
+    for row in known.order_by("-revision", "-received_id")[:20]:
         item = channel.received_one(row.received_id)
         if item.withdrawn_at is not None:
             continue

@@ -2,15 +2,17 @@
 
 import datetime as dt
 import json
+import shutil
 
 import pytest
+from django.db import transaction
 
 from sapwood.accounts.api import create_person
 from sapwood.channel import api as channel
 from sapwood.channel.tests.support import URL, Commons
 from sapwood.core.data import Actor
 from sapwood.formats.documents import document_bytes
-from sapwood.formats.tests.catalogue_cases import small, small_data
+from sapwood.formats.tests.catalogue_cases import small
 
 NOW = dt.datetime(2026, 6, 1, 9, 0, tzinfo=dt.UTC)
 
@@ -28,7 +30,9 @@ def now():
 
 @pytest.fixture
 def alice(db):
-    return create_person("alice@riverside.example", name="Alice", actor=Actor.command(), now=NOW, roles=["site-administrator"])
+    return create_person(
+        "alice@riverside.example", name="Alice", actor=Actor.command(), now=NOW, roles=["site-administrator"]
+    )
 
 
 @pytest.fixture
@@ -42,21 +46,34 @@ def carol(db):
 
 
 class Releases:
-    """The commons' channel `releases` as this site sees it."""
+    """The commons' channel `releases`, and this site's subscription to it."""
 
     def __init__(self, commons, subscription):
         self.commons, self.subscription = commons, subscription
 
     def publish(self, revision=1, **changes):
-        data = small_data() | {"revision": revision} | changes
-        raw = document_bytes(small(**data))
-        self.commons.publish(raw, channel="releases")
-        return raw
+        self.commons.publish(document_bytes(small(revision=revision, **changes)), channel="releases")
+        return self.pull()
+
+    def pull(self):
+        return channel.pull(self.subscription, http=self.commons.http, clock=self.commons.clock)
+
+
+@pytest.fixture(scope="session")
+def repository(django_db_setup, django_db_blocker, tmp_path_factory):
+    """A channel with keys, made once: making keys is the slow part."""
+    path = tmp_path_factory.mktemp("commons") / "channel"
+    with django_db_blocker.unblock(), transaction.atomic():
+        Commons(path, now=NOW)
+        transaction.set_rollback(True)
+    return path
 
 
 @pytest.fixture
-def commons(db, tmp_path):
-    return Commons(tmp_path / "channel", now=NOW)
+def releases(db, tmp_path, repository):
+    commons = Commons(shutil.copytree(repository, tmp_path / "channel"), now=NOW)
+    subscription = channel.subscribe(URL, root=commons.root, actor=Actor.command(), now=NOW, name="example")
+    return Releases(commons, subscription)
 
 
 @pytest.fixture
@@ -68,6 +85,3 @@ def facts_file(tmp_path, monkeypatch):
         return path
 
     return write
-
-
-__all__ = ["URL", "channel"]

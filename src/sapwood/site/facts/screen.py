@@ -1,0 +1,179 @@
+"""Exposure in the reader's language, for panel, page and needs: words and figures, no HTML."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from sapwood.console import charts, figures
+from sapwood.formats.exposure import Applied, Exposure, Leg, State, Threat
+
+NAMED = 2  # the release that runs, and the one to go to
+RATINGS = {
+    "critical": gettext_lazy("critical"),
+    "high": gettext_lazy("high"),
+    "medium": gettext_lazy("medium"),
+    "low": gettext_lazy("low"),
+    "none": gettext_lazy("none"),
+}
+LEVELS = {"critical": "bad", "high": "bad", "medium": "caution", "low": "info", "none": "info"}
+WHENS = {
+    "before": gettext_lazy("before, still on the old release"),
+    "during": gettext_lazy("during the upgrade"),
+    "after": gettext_lazy("after the upgrade"),
+}
+HARMS = {
+    "blocks": gettext_lazy("stops the upgrade"),
+    "data-loss": gettext_lazy("loses or exposes data"),
+    "downtime": gettext_lazy("costs time"),
+    "behaviour": gettext_lazy("changes behaviour"),
+}
+HARM_LEVELS = {"blocks": "bad", "data-loss": "bad", "downtime": "caution", "behaviour": "info"}
+AUTOMATION = {
+    "manual": gettext_lazy("by hand"),
+    "tutor": gettext_lazy("done by the installer"),
+    "tutor-local": gettext_lazy("done by the installer, except on Kubernetes"),
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The release and its support in a few words, with the status level that fits."""
+
+    name: str
+    level: str
+    words: str
+    sentence: str
+
+
+def standing(found: Exposure) -> Standing:
+    """Where the site stands."""
+    line = found.standing.line
+    if line is None:
+        words = _("release unknown")
+        return Standing("", "unknown", words, _("It is not known which release this site runs."))
+    name = found.standing.name or line.name
+    until = found.support.until
+    if found.support.supported is None:
+        words = _("support unknown: the catalogue is too old")
+        level = "unknown"
+    elif found.support.supported:
+        words = _("supported")
+        if until:
+            words = _("supported until %(day)s") % {"day": figures.day(until)}
+        level = "good"
+    else:
+        words = _("unsupported since %(day)s") % {"day": figures.day(until)} if until else _("unsupported")
+        level = "bad"
+    sentence = _("You run %(release)s: %(support)s.") % {"release": name, "support": words}
+    return Standing(name, level, words, sentence)
+
+
+def exposed(found: Exposure) -> str:
+    """How many fixes are missing and since when, in one sentence; empty when none is."""
+    count = len(found.advisories)
+    if not count:
+        return ""
+    longest = max(threat.days_exposed for threat in found.advisories)
+    days = ngettext("%(n)s day", "%(n)s days", longest) % {"n": figures.number(longest)}
+    text = ngettext(
+        "Security: one fix affects you, public since %(days)s",
+        "Security: %(n)s fixes affect you, the oldest public since %(days)s",
+        count,
+    )
+    return text % {"n": figures.number(count), "days": days}
+
+
+def worst(found: Exposure) -> str:
+    """The highest severity among the fixes that are missing; an unrated one counts as medium."""
+    ranks = ["critical", "high", "medium", "low"]
+    ratings = [threat.advisory.rating or "medium" for threat in found.advisories]
+    return next((rank for rank in ranks if rank in ratings), "low")
+
+
+def path_words(found: Exposure) -> str:
+    """The path's figures in one line."""
+    if not found.path:
+        return ""
+    sure, unsure = found.count(State.YES), found.count(State.UNKNOWN)
+    hops, by_hand = len(found.path), unsure["steps"] + unsure["risks"]
+    parts = [
+        ngettext("%(n)s hop", "%(n)s hops", hops) % {"n": figures.number(hops)},
+        ngettext("%(n)s step", "%(n)s steps", sure["steps"]) % {"n": figures.number(sure["steps"])},
+        ngettext("%(n)s risk applies", "%(n)s risks apply", sure["risks"]) % {"n": figures.number(sure["risks"])},
+    ]
+    if by_hand:
+        parts.append(
+            ngettext("%(n)s to check by hand", "%(n)s to check by hand", by_hand) % {"n": figures.number(by_hand)}
+        )
+    return " · ".join(parts)
+
+
+def path_picture(found: Exposure) -> Any:
+    """The way as a picture; None when there is none."""
+    if not found.path:
+        return None
+    stops = [charts.Hop(found.path[0].hop.start, here=True, note=found.standing.name or "")]
+    for leg in found.path:
+        steps = sum(item.state is State.YES for item in leg.steps)
+        risks = sum(item.state is State.YES for item in leg.risks)
+        release = leg.hop.release if leg.hop.release != leg.hop.end else ""
+        stops.append(charts.Hop(leg.hop.end, steps=steps, risks=risks, note=release or ""))
+    return charts.release_path(_("The way to the newest supported release"), stops)
+
+
+def threat_row(threat: Threat) -> dict[str, Any]:
+    """An advisory for a table."""
+    advisory = threat.advisory
+    fixed = advisory.fixed_in
+    places = [*fixed.tags, *[f"{name} {version}" for name, version in fixed.distributions.items()]]
+    return {
+        "id": advisory.id,
+        "cve": advisory.cve,
+        "title": advisory.title or _("The subject is not public."),
+        "level": LEVELS.get(advisory.rating or "", "unknown"),
+        "rating": RATINGS.get(advisory.rating or "", _("not rated")),
+        "days": threat.days_exposed,
+        "disclosed": advisory.disclosed,
+        "fixed_in": places,
+        "branch": fixed.branch,
+        "why": threat.why,
+    }
+
+
+def leg_section(leg: Leg) -> dict[str, Any]:
+    """A hop of the path for the page: what applies first, then what to check by hand."""
+    return {
+        "start": leg.hop.start,
+        "end": leg.hop.end,
+        "release": leg.hop.release,
+        "point": leg.hop.kind == "point",
+        "steps": sorted((_part(item) for item in leg.steps), key=lambda part: not part["sure"]),
+        "risks": sorted((_part(item) for item in leg.risks), key=lambda part: not part["sure"]),
+        "left_out": leg.left_out,
+    }
+
+
+def _part(item: Applied) -> dict[str, Any]:
+    part = item.part
+    when, harm = getattr(part, "when", ""), getattr(part, "severity", "")
+    automation = getattr(part, "automation", "")
+    return {
+        "id": part.id,
+        "title": part.title,
+        "detail": part.detail,
+        "sure": item.state is State.YES,
+        "condition": part.applies.words,
+        "when": WHENS.get(when, when),
+        "harm": HARMS.get(harm, harm),
+        "level": HARM_LEVELS.get(harm, "info"),
+        "automation": AUTOMATION.get(automation, automation),
+    }
+
+
+def since(found: Exposure) -> dt.datetime | None:
+    """The first day on which a missing fix was public."""
+    days = [threat.advisory.disclosed for threat in found.advisories if threat.advisory.disclosed]
+    return dt.datetime.combine(min(days), dt.time(), dt.UTC) if days else None

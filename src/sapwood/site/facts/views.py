@@ -1,0 +1,86 @@
+"""The page of this site's release: what runs, what threatens it, which way leads out, and what is not known."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from sapwood.accounts.api import actor_of, permission_required
+from sapwood.console.registry import may
+from sapwood.core.clock import system_clock
+from sapwood.formats.exposure import Exposure
+from sapwood.site.facts import api, queries, screen
+from sapwood.site.facts.permissions import REFRESH, VIEW
+
+
+@require_safe
+@permission_required(VIEW)
+def release(request: HttpRequest) -> HttpResponse:
+    """Everything about this site's release."""
+    now = system_clock().now()
+    found = api.try_exposure(now)
+    facts, snapshot = api.current_facts(), queries.current_snapshot()
+    context = {
+        "now": now,
+        "look": api.last_look(),
+        "configured": api.configured(),
+        "may_refresh": may(request, REFRESH),
+        "snapshot": snapshot,
+        "facts": facts,
+        "known": _known(facts.to_dict()) if facts else [],
+        "why": sorted(facts.why.items()) if facts else [],
+    }
+    if isinstance(found, Exposure):
+        context |= {
+            "found": found,
+            "standing": screen.standing(found),
+            "exposed": screen.exposed(found),
+            "picture": screen.path_picture(found),
+            "path_words": screen.path_words(found),
+            "threats": [screen.threat_row(threat) for threat in found.advisories],
+            "undecided": [screen.threat_row(threat) for threat in found.undecided],
+            "legs": [screen.leg_section(leg) for leg in found.path],
+        }
+    else:
+        context["error"] = found
+    return render(request, "sapwood/facts/release.html", context)
+
+
+@require_POST
+@permission_required(REFRESH)
+def look(request: HttpRequest) -> HttpResponse:
+    """Inspect the site now."""
+    if not api.configured():
+        messages.warning(request, _("No site is configured: set SAPWOOD_TUTOR_ROOT or SAPWOOD_FACTS."))
+        return redirect("facts:release")
+    api.read_catalogues()
+    row = api.look(actor=actor_of(request), now=system_clock().now())
+    if row is None:
+        messages.error(request, _("The site could not be inspected; what was known before still stands."))
+    else:
+        messages.success(request, _("The site was inspected."))
+    return redirect("facts:release")
+
+
+def _known(data: dict[str, object]) -> list[tuple[str, str]]:
+    """The plain facts for a list: words, not structures."""
+    rows = []
+    for name in ("distribution", "build", "database", "components", "languages", "plugins", "images", "patches"):
+        value = data.get(name)
+        if value:
+            rows.append((name, "; ".join(_words(value))))
+    return rows
+
+
+def _words(value: object) -> list[str]:
+    if isinstance(value, dict):
+        pairs = ((key, _words(item)) for key, item in value.items() if item not in (None, "", [], {}))
+        return [f"{key} {', '.join(item)}" for key, item in pairs]
+    if isinstance(value, list):
+        return [" ".join(_flat(item)) for item in value]
+    return [str(value)]
+
+
+def _flat(value: object) -> list[str]:
+    return [str(item) for item in value.values() if item] if isinstance(value, dict) else [str(value)]
