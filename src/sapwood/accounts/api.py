@@ -27,10 +27,12 @@ from sapwood.accounts.guards import (
     actor_for,
     actor_of,
     permission_required,
+    public,
     reauthentication_required,
     require,
     require_recent_sign_in,
     sign_in_required,
+    user_behind,
 )
 from sapwood.accounts.models import User
 from sapwood.accounts.permissions import PERMISSIONS, UnknownPermissionError, register_permission
@@ -79,6 +81,7 @@ __all__ = [
     "permissions_of",
     "person",
     "person_by_uuid",
+    "public",
     "reach",
     "reauthentication_required",
     "redeem_link",
@@ -90,5 +93,6 @@ __all__ = [
     "revoke_token",
     "set_active",
     "sign_in_required",
+    "user_behind",
     "user_has",
 ]

@@ -9,6 +9,7 @@ from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.login import get_authentication_records
 from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.urls import reverse
@@ -26,6 +27,7 @@ from sapwood.core.errors import ForbiddenError, SapwoodError
 
 V = TypeVar("V", bound=Callable[..., HttpResponseBase])
 AnyRequest = HttpRequest | Request
+PUBLIC = "public"
 RECENT = dt.timedelta(minutes=15)
 
 
@@ -141,8 +143,34 @@ def signed_in_recently(request: HttpRequest, *, now: dt.datetime) -> bool:
     return -RECENT.total_seconds() < age < RECENT.total_seconds()
 
 
+def user_behind(who: Actor | AnyRequest | User) -> User | None:
+    """The account that acts, directly or through one of its tokens; None for commands, jobs and whoever is gone."""
+    if isinstance(who, User):
+        return who
+    if not isinstance(who, Actor):
+        return who.user if isinstance(who.user, User) else None
+    if who.kind is ActorKind.TOKEN:
+        token = ApiToken.objects.select_related("user").filter(uuid=who.key, revoked_at=None).first()
+        if token is None:
+            return None
+        token.user.__dict__["api_token"] = token
+        return token.user
+    return person_by_uuid(who.key) if who.kind is ActorKind.PERSON else None
+
+
+def public(view: V) -> V:
+    """Mark a view that everybody may see: without a mark every page asks for a sign-in."""
+
+    @wraps(view)
+    def open_to_all(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        return view(request, *args, **kwargs)
+
+    open_to_all.sapwood_permission = PUBLIC  # type: ignore[attr-defined]  # read back by access_of
+    return cast("V", login_not_required(open_to_all))
+
+
 def access_of(view: Callable[..., Any]) -> str | None:
-    """The permission that guards a view, "" when signing in is enough, None when nothing was declared."""
+    """The permission that guards a view, "" when signing in is enough, PUBLIC, or None when nothing was declared."""
     declared: str | None = getattr(view, "sapwood_permission", None)
     return declared
 
@@ -167,18 +195,3 @@ def _page_before(request: HttpRequest) -> str:
     referrer = request.headers.get("Referer", "")
     safe = url_has_allowed_host_and_scheme(referrer, {request.get_host()}, require_https=request.is_secure())
     return referrer if referrer and safe else "/"
-
-
-def user_behind(who: Actor | AnyRequest | User) -> object:
-    """The account behind an actor: the person, or the owner of a live token; None when there is none."""
-    if isinstance(who, User):
-        return who
-    if not isinstance(who, Actor):
-        return who.user
-    if who.kind is ActorKind.TOKEN:
-        token = ApiToken.objects.select_related("user").filter(uuid=who.key, revoked_at=None).first()
-        if token is None:
-            return None
-        token.user.__dict__["api_token"] = token
-        return token.user
-    return person_by_uuid(who.key)

@@ -6,6 +6,8 @@ from django.urls import URLPattern, URLResolver, include, path
 from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView
 
+from sapwood.accounts.api import public
+
 Route = URLPattern | URLResolver
 
 
@@ -15,7 +17,7 @@ def mount(prefix: str, module: str) -> list[Route]:
 
 
 SHARED: list[Route] = [
-    path("i18n/language", set_language, name="set_language"),
+    path("i18n/language", public(set_language), name="set_language"),
     path("api/v1/schema", SpectacularAPIView.as_view(), name="schema"),
     *mount("accounts/", "sapwood.accounts.urls"),
     *mount("channel/", "sapwood.channel.urls"),

@@ -1,5 +1,6 @@
 """The console's own pages; `config` mounts them at the root of both roles."""
 
+from django.contrib.auth.decorators import login_not_required
 from django.urls import path
 
 from sapwood.console import views
@@ -8,5 +9,5 @@ app_name = "console"
 urlpatterns = [
     path("", views.home, name="home"),
     path("console/patterns", views.patterns, name="patterns"),
-    path("console/theme", views.theme, name="theme"),
+    path("console/theme", login_not_required(views.theme), name="theme"),
 ]

@@ -14,11 +14,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from sapwood.accounts.actions.links import find_link, mail_own_link, redeem_link
-from sapwood.accounts.guards import sign_in_required
+from sapwood.accounts.guards import public, sign_in_required
 from sapwood.accounts.models import User
 from sapwood.core.clock import system_clock
 
 
+@public
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def link(request: HttpRequest, secret: str) -> HttpResponse:

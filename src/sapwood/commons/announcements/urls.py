@@ -2,13 +2,15 @@
 
 from django.urls import path
 
-from sapwood.commons.announcements.views import consent, public
+from sapwood.accounts.api import public
+from sapwood.commons.announcements.views import consent
+from sapwood.commons.announcements.views import public as pages
 
 app_name = "announcements"
 urlpatterns = [
-    path("announcements/", public.listing, name="public"),
-    path("announcements/feed.atom", public.atom, name="atom"),
-    path("announcements/feed.json", public.json_feed, name="json_feed"),
-    path("announcements/<slug:slug>/", public.permalink, name="permalink"),
-    path("consent/<str:token>/", consent.page, name="consent"),
+    path("announcements/", public(pages.listing), name="public"),
+    path("announcements/feed.atom", public(pages.atom), name="atom"),
+    path("announcements/feed.json", public(pages.json_feed), name="json_feed"),
+    path("announcements/<slug:slug>/", public(pages.permalink), name="permalink"),
+    path("consent/<str:token>/", public(consent.page), name="consent"),
 ]

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import Http404
 from django.test import Client
@@ -23,6 +24,7 @@ ERRORS = {
 }
 
 
+@login_not_required
 def fail(_request, name):
     raise ERRORS[name]
 

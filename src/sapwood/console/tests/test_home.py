@@ -209,7 +209,10 @@ def test_a_badge_that_fails_and_an_address_that_is_missing_leave_the_menu_standi
 def test_account_links_follow_whether_somebody_is_signed_in(client):
     registry.register_account_link(AccountLink("in", "Sign in", "console:home", 1, signed_in=False))
     registry.register_account_link(AccountLink("out", "Sign out", "console:home", 1, post=True))
-    html = page(client)
+    assert "Sign out" in page(client)
+    assert "Sign in" not in page(client)
+    client.logout()
+    html = client.get("/nothing-is-here").content.decode()
     assert "Sign in" in html
     assert "Sign out" not in html
 

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from sapwood.accounts.api import public
 from sapwood.site.inbox.views import announcements, review
 
 app_name = "inbox"
@@ -18,6 +19,6 @@ urlpatterns = [
     path("inbox/<int:item_id>/keep", review.keep, name="keep"),
     path("inbox/<int:item_id>/text/<str:locale>", review.text, name="text"),
     path("inbox/withdrawals/<int:withdrawal_id>", review.mass_withdrawal, name="mass_withdrawal"),
-    path("announcements/", announcements.index, name="announcements"),
-    path("announcements/<int:item_id>/", announcements.one, name="announcement"),
+    path("announcements/", public(announcements.index), name="announcements"),
+    path("announcements/<int:item_id>/", public(announcements.one), name="announcement"),
 ]
