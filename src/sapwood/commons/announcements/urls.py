@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sapwood.commons.announcements.views import consent, public
+from sapwood.commons.announcements.views import authoring, consent, public
 
 app_name = "announcements"
 urlpatterns = [
@@ -11,4 +11,11 @@ urlpatterns = [
     path("announcements/feed.json", public.json_feed, name="json_feed"),
     path("announcements/<slug:slug>/", public.permalink, name="permalink"),
     path("consent/<str:token>/", consent.page, name="consent"),
+    path("write/", authoring.listing, name="list"),
+    path("write/new/", authoring.new, name="new"),
+    path("write/<uuid:key>/", authoring.detail, name="detail"),
+    path("write/<uuid:key>/edit/", authoring.edit, name="edit"),
+    path("write/<uuid:key>/preview/", authoring.preview, name="preview"),
+    path("write/<uuid:key>/translate/", authoring.translate, name="translate"),
+    path("write/<uuid:key>/<slug:verb>/", authoring.act, name="act"),
 ]
