@@ -61,7 +61,7 @@ class DraftForm(forms.Form):
     )  # fmt: skip
     links = forms.CharField(
         label=_("Links"), required=False, widget=_area(3, spellcheck="false", dir="ltr"),
-        help_text=_("One to a line: survey https://example.org/ Title. Kinds: survey, forum, documentation, registration."),
+        help_text=_("One to a line: survey https://example.org/ Title. Or: forum, documentation, registration."),
     )  # fmt: skip
     supersedes = forms.CharField(label=_("Replaces"), required=False, help_text=_("Short names of older ones."))
     closes = forms.CharField(
@@ -123,13 +123,12 @@ class DraftForm(forms.Form):
         """Build the document as a file would, and hand each problem to its field."""
         data: dict[str, Any] = super().clean() or {}
         front = self._front(data)
-        if self.errors:
-            return data
         item = document_of(front, "", self._resolve)
         kept = {name: value for name, value in self._base.items() if name not in _OURS}
         self.document = {**kept, **item.document, "texts": self._texts(item.document)}
         for problem in front.problems:
-            self._add(problem.path, str(problem))
+            if problem.path.split(".")[0] not in self.errors:
+                self._add(problem.path, str(problem))
         if not self.errors:
             self.report = check_document(self.document, organisation=item.organisation)
         return data
@@ -207,7 +206,9 @@ class TranslationForm(forms.Form):
     def text(self) -> dict[str, JSON]:
         """The text as documents carry it."""
         data = self.cleaned_data
-        found = {name: data[name].replace("\r\n", "\n").strip() for name in ("title", "summary", "body", "question", "seeks")}
+        found = {
+            name: data[name].replace("\r\n", "\n").strip() for name in ("title", "summary", "body", "question", "seeks")
+        }
         text: dict[str, JSON] = {name: value for name, value in found.items() if value}
         text["origin"] = data["origin"]
         if data["translator"].strip():
@@ -231,7 +232,7 @@ def source_locale(document: Mapping[str, JSON]) -> str:
     """The language in which the author wrote."""
     texts: Mapping[str, Mapping[str, JSON]] = document.get("texts", {})
     own = [locale for locale, text in texts.items() if text.get("origin", "author") == "author"]
-    return "en" if "en" in own or not own else sorted(own)[0]
+    return "en" if "en" in own or not own else min(own)
 
 
 def initial_of(document: Mapping[str, JSON], organisation: str, slugs: Mapping[str, str]) -> dict[str, Any]:

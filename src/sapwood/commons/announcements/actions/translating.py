@@ -23,9 +23,11 @@ def translate(
     actor: Actor,
     now: dt.datetime,
     seen_sha256: str | None = None,
-    of_revision: int | None = None,
 ) -> Revision:
-    """Put a text in one language beside the author's. It remembers which revision it was translated from."""
+    """Put a text in one language beside the author's.
+
+    It remembers as `of_revision` which revision it was translated from: the one that it names, else the newest.
+    """
     newest = (
         Revision.objects.select_related("announcement")
         .filter(announcement__uuid=announcement_uuid)
@@ -40,7 +42,7 @@ def translate(
         raise TranslationFileError(
             f"{locale} is the language of the author's own text.", hint="Edit the announcement instead."
         )
-    texts[locale] = {**text, "of_revision": of_revision or newest.number}
+    texts[locale] = {"of_revision": newest.number, **text}
     return save_draft(
         {**document, "texts": texts},
         slug=newest.announcement.slug,

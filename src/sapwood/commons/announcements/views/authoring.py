@@ -62,7 +62,12 @@ def listing(request: HttpRequest) -> HttpResponse:
     return render(request, "sapwood/announcements/list.html", context)
 
 
-_TABS = {"": gettext_lazy("All"), "open": gettext_lazy("To do"), "STAGED": gettext_lazy("Waiting for signatures"), "PUBLISHED": gettext_lazy("Published")}
+_TABS = {
+    "": gettext_lazy("All"),
+    "open": gettext_lazy("To do"),
+    "STAGED": gettext_lazy("Waiting for signatures"),
+    "PUBLISHED": gettext_lazy("Published"),
+}
 
 
 @permission_required(WRITE)
@@ -215,9 +220,9 @@ def translate(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
 @require_POST
 def act(request: HttpRequest, key: uuid.UUID, verb: str) -> HttpResponse:
     """Do one thing to exactly the text that the person saw."""
-    code, words = _VERBS.get(verb, (None, None))
-    if code is None:
+    if verb not in _VERBS:
         raise Http404
+    code, words = _VERBS[verb]
     revision = _newest(key)
     require(request, code, revision)
     common = {"actor": actor_of(request), "now": system_clock().now()}
@@ -294,7 +299,9 @@ def _text_of(revision: Revision) -> str:
 def _say_report(request: HttpRequest, form: DraftForm) -> None:
     count = len(form.report.problems)
     if count:
-        messages.warning(request, _("Saved. Before it can be submitted, look at what is listed under “What is missing”."))
+        messages.warning(
+            request, _("Saved. Before it can be submitted, look at what is listed under “What is missing”.")
+        )
     else:
         messages.success(request, _("Saved."))
 
