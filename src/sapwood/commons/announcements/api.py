@@ -4,6 +4,7 @@ from sapwood.commons.announcements.actions.approving import approve, stage, stag
 from sapwood.commons.announcements.actions.consenting import answer_consent, ask_consent
 from sapwood.commons.announcements.actions.outcome import retract, sync_with_channel
 from sapwood.commons.announcements.actions.publishing import publish_folder
+from sapwood.commons.announcements.actions.translating import translate
 from sapwood.commons.announcements.actions.writing import discard_draft, save_draft, send_back, submit
 from sapwood.commons.announcements.lines import set_line_order
 from sapwood.commons.announcements.queries import live_budgets, public_list, published
@@ -25,4 +26,5 @@ __all__ = [
     "stage_for_test",
     "submit",
     "sync_with_channel",
+    "translate",
 ]

@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language_info
 
 from sapwood.commons.announcements.documents import Raw, read_announcement
-from sapwood.core.markup import LinkReport, check_url, clean_text, render_markdown
+from sapwood.core.markup import LinkReport, check_url, clean_text, html_to_text, render_markdown
 from sapwood.formats.announcement import Announcement, Event
 from sapwood.formats.publication import fill_placeholders, normal_locale, pick_locale
 
@@ -43,6 +43,11 @@ class Reading:
     event: Event | None
     remote: LinkReport | None
     item: Announcement
+
+    @property
+    def plain(self) -> str:
+        """The body as plain text, for mail."""
+        return html_to_text(str(self.body))
 
 
 def read_for(raw: Raw, wanted: Sequence[str], *, site_name: str) -> Reading:

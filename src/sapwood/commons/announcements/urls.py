@@ -2,15 +2,20 @@
 
 from django.urls import path
 
-from sapwood.accounts.api import public
-from sapwood.commons.announcements.views import consent
-from sapwood.commons.announcements.views import public as pages
+from sapwood.commons.announcements.views import authoring, consent, public
 
 app_name = "announcements"
 urlpatterns = [
-    path("announcements/", public(pages.listing), name="public"),
-    path("announcements/feed.atom", public(pages.atom), name="atom"),
-    path("announcements/feed.json", public(pages.json_feed), name="json_feed"),
-    path("announcements/<slug:slug>/", public(pages.permalink), name="permalink"),
-    path("consent/<str:token>/", public(consent.page), name="consent"),
+    path("announcements/", public.listing, name="public"),
+    path("announcements/feed.atom", public.atom, name="atom"),
+    path("announcements/feed.json", public.json_feed, name="json_feed"),
+    path("announcements/<slug:slug>/", public.permalink, name="permalink"),
+    path("consent/<str:token>/", consent.page, name="consent"),
+    path("write/", authoring.listing, name="list"),
+    path("write/new/", authoring.new, name="new"),
+    path("write/<uuid:key>/", authoring.detail, name="detail"),
+    path("write/<uuid:key>/edit/", authoring.edit, name="edit"),
+    path("write/<uuid:key>/preview/", authoring.preview, name="preview"),
+    path("write/<uuid:key>/translate/", authoring.translate, name="translate"),
+    path("write/<uuid:key>/<slug:verb>/", authoring.act, name="act"),
 ]

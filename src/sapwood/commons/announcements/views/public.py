@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.utils.cache import get_conditional_response
 from django.utils.http import http_date, quote_etag
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
@@ -33,10 +33,10 @@ PAGE = 20
 class Filter(forms.Form):
     """Which announcements to show; a plain GET form, so that each choice has its address."""
 
-    audience = forms.ChoiceField(required=False, choices=[("", _("Everybody")), *AUDIENCES.items()])
+    audience = forms.ChoiceField(required=False, choices=[("", gettext_lazy("Everybody")), *AUDIENCES.items()])
     release = forms.CharField(required=False, max_length=40)
     lang = forms.CharField(required=False, max_length=35)
-    kind = forms.ChoiceField(required=False, choices=[("", _("All")), *KINDS.items()])
+    kind = forms.ChoiceField(required=False, choices=[("", gettext_lazy("All")), *KINDS.items()])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

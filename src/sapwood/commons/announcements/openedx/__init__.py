@@ -1,0 +1,1 @@
+"""What is particular to Open edX: example announcements and example sites."""
