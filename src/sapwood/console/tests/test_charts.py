@@ -76,9 +76,15 @@ def test_a_chart_carries_no_inline_style(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_right_to_left_mirrors_the_picture(name):
-    ltr, rtl = all_charts()[name], all_charts(direction="rtl")[name]
-    assert 'direction="rtl"' in rtl
-    assert ltr.replace('direction="ltr"', 'direction="rtl"') != rtl
+    ltr, rtl = (parsed(all_charts(direction=way)[name]).find(f".//{SVG}svg") for way in ("ltr", "rtl"))
+    assert rtl.get("direction") == "rtl"
+    pairs = list(zip(ltr.iter(f"{SVG}text"), rtl.iter(f"{SVG}text"), strict=True))
+    assert pairs
+    for one, other in pairs:
+        assert float(one.get("x")[:-1]) + float(other.get("x")[:-1]) == pytest.approx(100, abs=0.02)
+    for one, other in zip(ltr.iter(f"{SVG}rect"), rtl.iter(f"{SVG}rect"), strict=True):
+        start, mirrored, width = (float(value[:-1]) for value in (one.get("x"), other.get("x"), one.get("width")))
+        assert start + mirrored + width == pytest.approx(100, abs=0.02)
 
 
 def test_the_direction_follows_the_language_unless_it_is_given():

@@ -24,6 +24,12 @@ def test_only_the_words_that_differ_are_marked():
     assert [run.text for run in row.new if run.marked] == ["help desk"]
 
 
+def test_marked_words_with_only_space_between_become_one_mark():
+    (row,) = compare("Teak is supported until January 2026.", "Teak is unsupported since 15 January 2026.")
+    assert [run.text for run in row.old if run.marked] == ["supported until"]
+    assert [run.text for run in row.new if run.marked] == ["unsupported since 15"]
+
+
 def test_lines_that_have_little_in_common_are_marked_whole():
     (row,) = compare("abc def", "Everything else is new here")
     assert row.old == (Run("abc def", marked=True),)
