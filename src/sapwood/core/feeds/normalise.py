@@ -141,7 +141,7 @@ def _names(names: tuple[str, ...]) -> tuple[str, ...]:
 
 def _author(name: str) -> str:
     """A name without the mail address that RSS puts beside it: nobody here needs it."""
-    return _one_line(_MAIL_ADDRESS.sub("", name), MAX_NAME_CHARS).strip(" ()")
+    return _one_line(_MAIL_ADDRESS.sub("", name[: 4 * MAX_NAME_CHARS]), MAX_NAME_CHARS).strip(" ()")
 
 
 def _language(tag: str) -> str:

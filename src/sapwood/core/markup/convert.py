@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 from typing_extensions import override
 
-from sapwood.core.markup.html import BLOCKS, RENAMED, TAGS, is_host_note, sanitised
+from sapwood.core.markup.html import BLOCKS, RENAMED, TAGS, description, is_host_note, sanitised
 from sapwood.core.markup.links import check_url
 from sapwood.core.markup.text import safe_characters
 
@@ -68,7 +68,9 @@ class _MarkdownWriter(HTMLParser):
             self._inside_host += tag == "span"
             return
         tag = RENAMED.get(tag, tag)
-        if tag == "br":
+        if tag == "img":
+            self.handle_data(description(attrs))
+        elif tag == "br":
             self._frames[-1].inline.append("\n" if self._verbatim else _BREAK)
         elif tag in TAGS:
             if tag in BLOCKS and not self._verbatim:

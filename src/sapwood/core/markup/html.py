@@ -6,6 +6,7 @@ output is safe even if the first pass erred.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from html import escape, unescape
@@ -22,6 +23,7 @@ from sapwood.formats.errors import SapwoodError
 
 MAX_MARKUP_CHARS = 1_000_000
 MAX_DEPTH = 100
+MAX_RAW_DEPTH = 400
 HOST_CLASS = "host"
 BLOCKS = frozenset({"p", "ul", "ol", "li", "pre", "h3", "h4", "blockquote"})
 TAGS = BLOCKS | {"a", "strong", "em", "code", "br"}
@@ -38,7 +40,15 @@ RENAMED = {
 _DIRECTIONS = frozenset({"ltr", "rtl", "auto"})
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
 _SPAN_HOST = ("class", HOST_CLASS)
-_TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)")
+# Bounded on both sides, so that a long word costs no more than its length.
+_SCHEME_ENDS = re.compile(r"(?<![a-zA-Z0-9+.-])([a-zA-Z][a-zA-Z0-9+.-]{0,30}):")
+_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
+_ANY_TAG = re.compile(r"<[^<>]*>")
+# Elements without content, and those whose end is implied by the next of their kind.
+_NEVER_DEEP = frozenset(
+    {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr"}
+    | {"p", "li", "dt", "dd", "option", "tr", "td", "th", "tbody", "thead", "tfoot"}
+)
 
 
 class MarkupTooLargeError(SapwoodError):
@@ -96,13 +106,13 @@ def sanitised(html: str, base: str) -> str:
             return value.lower() if value.lower() in _DIRECTIONS else None
         if name == "lang":
             return value if _LANGUAGE.fullmatch(value) else None
-        return value if (tag, name, value) == ("span", *_SPAN_HOST) else None
+        return value if name == "alt" or (tag, name, value) == ("span", *_SPAN_HOST) else None
 
     clean = nh3.clean(
         _bounded(html),
-        tags=set(TAGS) | set(RENAMED) | {"span"},
+        tags=set(TAGS) | set(RENAMED) | {"span", "img"},
         clean_content_tags={"script", "style", "template", "noscript", "iframe", "object", "title", "head"},
-        attributes={"a": {"href"}, "span": {"class"}, "*": {"dir", "lang"}},
+        attributes={"a": {"href"}, "span": {"class"}, "img": {"alt"}, "*": {"dir", "lang"}},
         attribute_filter=judge,
         url_schemes={"https", "mailto"},
         link_rel=None,
@@ -113,6 +123,11 @@ def sanitised(html: str, base: str) -> str:
 def is_host_note(tag: str, attrs: list[tuple[str, str | None]]) -> bool:
     """Whether an element is our note of a link's host; only our own writer may say where a link leads."""
     return tag == "span" and _SPAN_HOST in attrs
+
+
+def description(attrs: list[tuple[str, str | None]]) -> str:
+    """The words that stand for a picture: fetching it would tell its server who reads."""
+    return dict(attrs).get("alt") or ""
 
 
 def write(clean: str, text: Callable[[str], str] = lambda part: part) -> SafeString:
@@ -129,14 +144,36 @@ def _bounded(html: str) -> str:
             f"The text has {len(html):,} characters; at most {MAX_MARKUP_CHARS:,} can be shown.",
             hint="Shorten it, or link to the whole of it.",
         )
-    return safe_characters(html)
+    html = safe_characters(html)
+    # HTML's parsing rules take quadratic time on bottomless nesting, so that never reaches the parser.
+    if _raw_depth(html) <= MAX_RAW_DEPTH:
+        return html
+    return escape(" ".join(unescape(_ANY_TAG.sub(" ", html)).split()), quote=False)
+
+
+def _raw_depth(html: str) -> int:
+    """How deep elements may come to lie in each other, before anything is parsed; too high rather than too low."""
+    unclosed: Counter[str] = Counter()
+    deepest = depth = 0
+    for found in _TAG.finditer(html):
+        name = found[2].lower()
+        if name in _NEVER_DEEP:
+            continue
+        if not found[1]:
+            unclosed[name] += 1
+            depth += 1
+            deepest = max(deepest, depth)
+        elif unclosed[name]:
+            unclosed[name] -= 1
+            depth -= 1
+    return deepest
 
 
 def _depth(clean: str) -> int:
     """How deep elements lie in each other; nobody writes by hand what is deeper than MAX_DEPTH."""
     deepest = depth = 0
     for found in _TAG.finditer(clean):
-        if found[2] != "br":
+        if found[2] not in {"br", "img"}:
             depth += -1 if found[1] else 1
             deepest = max(deepest, depth)
     return deepest
@@ -170,6 +207,8 @@ class _Writer(HTMLParser):
             self._inside_host += tag == "span"
             return
         tag = RENAMED.get(tag, tag)
+        if tag == "img":
+            self.handle_data(description(attrs))
         if tag not in TAGS:
             return
         self._flush()
@@ -249,6 +288,8 @@ class _Words(HTMLParser):
 
     @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "img":
+            self.handle_data(description(attrs))
         if tag == "br" or RENAMED.get(tag, tag) in BLOCKS:
             self.parts.append("\n")
 
@@ -272,4 +313,4 @@ def _host_note(report: LinkReport) -> str:
 def _any_scheme(html: str) -> set[str]:
     """Every word before a colon, so that nh3 shows also those links that it would drop by itself."""
     squeezed = re.sub(r"[\x00-\x20]", "", unescape(html))
-    return {word.lower() for word in re.findall(r"([a-zA-Z][a-zA-Z0-9+.-]*):", squeezed)} | {"https"}
+    return {word.lower() for word in _SCHEME_ENDS.findall(squeezed)} | {"https"}

@@ -456,7 +456,7 @@ def test_an_entry_without_a_title_is_called_by_its_first_words():
     assert any("no title" in problem for problem in entry.problems)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     st.binary(max_size=200)
     | st.text(max_size=200).map(str.encode)
@@ -487,7 +487,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(JSON_VALUES, st.sampled_from(["feed", "post", "bare"]))
 def test_any_json_is_read_or_refused_with_a_reason(value, place):
     item = {"id": value, "title": value, "authors": value, "tags": value}

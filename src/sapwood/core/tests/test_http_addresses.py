@@ -111,6 +111,12 @@ def test_nat64_does_not_carry_leave_into_a_private_network():
     assert refusal(ipaddress.ip_address("64:ff9b::a00:1"), INSIDE) is not None
 
 
+def test_an_ipv4_address_in_ipv6_clothes_is_judged_as_what_it_is():
+    assert refusal(ipaddress.ip_address("::ffff:93.184.216.34"), PUBLIC) is None
+    assert refusal(ipaddress.ip_address("64:ff9b::5db8:d822"), PUBLIC) is None
+    assert refusal(ipaddress.ip_address("::ffff:169.254.169.254"), INSIDE) is not None
+
+
 def test_an_address_bound_to_a_network_card_is_refused():
     assert refusal(ipaddress.ip_address("fe80::1%eth0"), INSIDE) is not None
 

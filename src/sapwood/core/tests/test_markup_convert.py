@@ -48,7 +48,7 @@ def test_an_attack_does_not_come_back_through_markdown(attack):
     Inspector(render_markdown(html_to_markdown(f"<p>x {attack} y</p>")))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(MARKUP)
 def test_the_words_survive_the_way_through_markdown(html):
     assert words(render_markdown(html_to_markdown(html))) == words(clean_html(html))
