@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sapwood.commons.releases.queries import read_catalogue
+from sapwood.commons.releases.queries import read_any as read_catalogue
 from sapwood.core.clock import system_clock
 from sapwood.core.commands import Exit, emit, json_option
 from sapwood.core.errors import NotFoundError
@@ -65,7 +65,7 @@ def show(name: str | None, file: Path | None, *, as_json: bool) -> None:
             "project": found.project,
             "as_of": found.as_of.isoformat(),
             "revision": found.revision,
-            "lines": [_line_summary(found, line, today) for line in found.lines],
+            "lines": [line_summary(found, line, today) for line in found.lines],
         }
         emit(data, _overview(found, today), as_json=as_json)
         return
@@ -99,7 +99,8 @@ def hop_dict(hop: Hop) -> dict[str, object]:
     }
 
 
-def _line_summary(found: Catalogue, line: Line, today: dt.date) -> dict[str, object]:
+def line_summary(found: Catalogue, line: Line, today: dt.date) -> dict[str, object]:
+    """A line in a few fields, with its support on a day."""
     standing = support(found, line, today)
     newest = newest_release(found, today, line)
     return {
@@ -134,7 +135,7 @@ def _find(found: Catalogue, name: str, today: dt.date) -> dict[str, object]:
         edges = [edge.to_dict() for edge in found.edges if name in (edge.start, edge.end)]
         return {
             **line.to_dict(),
-            **_line_summary(found, line, today),
+            **line_summary(found, line, today),
             "releases": line.to_dict()["releases"],
             "edges": edges,
         }
