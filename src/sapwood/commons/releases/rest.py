@@ -11,8 +11,8 @@ from rest_framework.views import APIView
 
 from sapwood.accounts.rest import Needs
 from sapwood.commons.releases import api
-from sapwood.commons.releases.cli import hop_dict, line_summary
 from sapwood.commons.releases.permissions import VIEW
+from sapwood.commons.releases.shapes import hop_dict, line_summary
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import NotFoundError, UsageError
 from sapwood.formats.catalogue import find_line, find_path, validate
