@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from sapwood.commons.releases.queries import read_catalogue
+from sapwood.commons.releases.queries import read_any as read_catalogue
+from sapwood.commons.releases.shapes import hop_dict, line_summary
 from sapwood.core.clock import system_clock
 from sapwood.core.commands import Exit, emit, json_option
 from sapwood.core.errors import NotFoundError
@@ -14,7 +15,6 @@ from sapwood.formats.catalogue import (
     Catalogue,
     Finding,
     Hop,
-    Line,
     Weight,
     find_line,
     find_path,
@@ -65,7 +65,7 @@ def show(name: str | None, file: Path | None, *, as_json: bool) -> None:
             "project": found.project,
             "as_of": found.as_of.isoformat(),
             "revision": found.revision,
-            "lines": [_line_summary(found, line, today) for line in found.lines],
+            "lines": [line_summary(found, line, today) for line in found.lines],
         }
         emit(data, _overview(found, today), as_json=as_json)
         return
@@ -84,34 +84,6 @@ def path(start: str, end: str, file: Path | None, *, announced: bool, as_json: b
     found = read_catalogue(file)
     hops = find_path(found, start, end, announced=announced)
     emit({"from": start, "to": end, "path": [hop_dict(hop) for hop in hops]}, _path_lines(hops), as_json=as_json)
-
-
-def hop_dict(hop: Hop) -> dict[str, object]:
-    """A hop as JSON."""
-    return {
-        "from": hop.start,
-        "to": hop.end,
-        "kind": hop.kind,
-        "release": hop.release,
-        "announced": hop.announced,
-        "steps": [step.to_dict() for step in hop.steps],
-        "risks": [risk.to_dict() for risk in hop.risks],
-    }
-
-
-def _line_summary(found: Catalogue, line: Line, today: dt.date) -> dict[str, object]:
-    standing = support(found, line, today)
-    newest = newest_release(found, today, line)
-    return {
-        "name": line.name,
-        "status": line.status,
-        "supported": standing.supported,
-        "supported_until": standing.until.isoformat() if standing.until else None,
-        "cut": line.cut.isoformat() if line.cut else None,
-        "newest": newest[1].version if newest else None,
-        "planned": line.planned,
-        "releases": [release.version for release in line.releases],
-    }
 
 
 def _overview(found: Catalogue, today: dt.date) -> Iterator[str]:
@@ -134,7 +106,7 @@ def _find(found: Catalogue, name: str, today: dt.date) -> dict[str, object]:
         edges = [edge.to_dict() for edge in found.edges if name in (edge.start, edge.end)]
         return {
             **line.to_dict(),
-            **_line_summary(found, line, today),
+            **line_summary(found, line, today),
             "releases": line.to_dict()["releases"],
             "edges": edges,
         }

@@ -2,7 +2,7 @@
 
 from importlib import resources
 
-from sapwood.core.errors import NotFoundError, SapwoodError
+from sapwood.core.errors import ConflictError, ForbiddenError, NotFoundError, SapwoodError
 
 PROJECTS = ("openedx",)
 
@@ -14,11 +14,29 @@ class NoSuchCatalogueError(NotFoundError):
 
 
 class RefusedCatalogueError(SapwoodError):
-    """A catalogue has errors and cannot be published."""
+    """A catalogue has errors and cannot be proposed."""
 
     code = "releases.refused"
     exit_code = 3
     http_status = 422
+
+
+class NothingChangedError(ConflictError):
+    """A proposed catalogue says what the present one says."""
+
+    code = "releases.nothing_changed"
+
+
+class OutdatedProposalError(ConflictError):
+    """Another catalogue was approved, or this one decided, since somebody looked."""
+
+    code = "releases.outdated"
+
+
+class SameEyesError(ForbiddenError):
+    """Who proposed a catalogue cannot give it the second look."""
+
+    code = "releases.same_eyes"
 
 
 class WrongFileError(SapwoodError):
@@ -29,10 +47,7 @@ class WrongFileError(SapwoodError):
 
 def seed(project: str) -> bytes:
     """The catalogue that ships with Sapwood for a project, as a starting point."""
-    package = resources.files("sapwood.commons.releases")
-    path = package / project / "catalogue.json"
+    path = resources.files("sapwood.commons.releases") / project / "catalogue.json"
     if not project.isidentifier() or not path.is_file():
-        raise NoSuchCatalogueError(
-            f"No catalogue ships for {project!r}", hint=f"There is one for {', '.join(PROJECTS)}."
-        )
+        raise NoSuchCatalogueError(f"No catalogue ships for {project!r}", hint=f"There is: {', '.join(PROJECTS)}.")
     return path.read_bytes()

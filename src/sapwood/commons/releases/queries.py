@@ -1,8 +1,12 @@
-"""Reads: a catalogue from a file, from the newest revision kept here, or the one that ships with Sapwood."""
+"""Reads: a catalogue from a file, or the newest approved revision, or the one that ships with Sapwood."""
 
+from functools import lru_cache
 from pathlib import Path
 
+from django.db import DatabaseError
+
 from sapwood.commons.releases.data import PROJECTS, WrongFileError, seed
+from sapwood.commons.releases.models import CatalogueRevision, State
 from sapwood.formats.catalogue import Catalogue
 from sapwood.formats.catalogue.document import MAX_BYTES
 
@@ -10,6 +14,14 @@ from sapwood.formats.catalogue.document import MAX_BYTES
 def read_catalogue(path: Path | None) -> Catalogue:
     """The catalogue of a file, or else the one in use."""
     return Catalogue.from_bytes(read_bytes(path)) if path is not None else current_catalogue()
+
+
+def read_any(path: Path | None) -> Catalogue:
+    """The same for the command line, which also works before there is a database."""
+    try:
+        return read_catalogue(path)
+    except DatabaseError:
+        return _parse(seed(PROJECTS[0]))
 
 
 def read_bytes(path: Path) -> bytes:
@@ -22,5 +34,38 @@ def read_bytes(path: Path) -> bytes:
 
 
 def current_catalogue(project: str = PROJECTS[0]) -> Catalogue:
-    """The catalogue in use: what ships with Sapwood until a revision is kept here."""
-    return Catalogue.from_bytes(seed(project))
+    """The catalogue in use: the newest approved revision, or what ships with Sapwood until there is one."""
+    row = newest_approved(project)
+    return parsed(row) if row else _parse(seed(project))
+
+
+def current_bytes(project: str = PROJECTS[0]) -> bytes:
+    """The document in use, as it was or would be published."""
+    row = newest_approved(project)
+    return bytes(row.raw) if row else seed(project)
+
+
+def newest_approved(project: str = PROJECTS[0], *, lock: bool = False) -> CatalogueRevision | None:
+    """The newest approved revision; with `lock`, nobody else approves until the transaction ends."""
+    rows = CatalogueRevision.objects.select_for_update() if lock else CatalogueRevision.objects.all()
+    return rows.filter(project=project, state=State.APPROVED).order_by("-number").first()
+
+
+def proposals() -> list[CatalogueRevision]:
+    """What waits for a second look, oldest first."""
+    return list(CatalogueRevision.objects.defer("raw").filter(state=State.PROPOSED).order_by("proposed_at", "pk"))
+
+
+def revisions(limit: int = 100) -> list[CatalogueRevision]:
+    """All revisions, newest first."""
+    return list(CatalogueRevision.objects.defer("raw").order_by("-proposed_at", "-pk")[:limit])
+
+
+def parsed(row: CatalogueRevision) -> Catalogue:
+    """The catalogue in a row."""
+    return _parse(bytes(row.raw))
+
+
+@lru_cache(maxsize=8)
+def _parse(raw: bytes) -> Catalogue:
+    return Catalogue.from_bytes(raw)

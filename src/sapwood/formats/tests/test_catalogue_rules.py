@@ -222,6 +222,7 @@ def spoiled(change):
             lambda d: d["lines"][1]["releases"][0].update(not_before="2025-07-03", not_after="2025-07-01"),
         ),
         ("line.tag_form", lambda d: d["lines"][1].update(tag_form="w/{name}.N")),
+        ("notes.url", lambda d: d["lines"][1].update(notes_url="javascript:alert(1)")),
         ("edge.unknown_line", lambda d: d["edges"][0].update({"from": "oak"})),
         ("edge.not_neighbours", lambda d: d["edges"][0].update({"to": "cedar"})),
         ("edge.duplicate", lambda d: d["edges"].append(copy.deepcopy(d["edges"][0]))),

@@ -217,6 +217,8 @@ def _support_status(catalogue: Catalogue) -> Iterator[Finding]:
 
 
 def _notes(line: Line) -> Iterator[Finding]:
+    if line.notes_url and not line.notes_url.startswith("https://"):
+        yield error("notes.url", f"{place(line)}.notes_url", "the address of the notes is not an https address")
     if not line.notes_span:
         return
     start, end = line.notes_span.days()

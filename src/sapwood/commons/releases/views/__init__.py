@@ -1,0 +1,1 @@
+"""Pages of the catalogue: reading it is public, changing it takes two people."""
