@@ -35,7 +35,11 @@ own: list[URLPattern | URLResolver] = [
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include((own, "accounts"))),
     # allauth lets a person without a password set one unasked; here that needs a fresh sign-in.
-    path("password/set/", sign_in_required(reauthentication_required(allauth_views.password_set))),
+    path(
+        "password/set/",
+        sign_in_required(reauthentication_required(allauth_views.password_set)),
+        name="account_set_password",
+    ),
     path("", include("allauth.account.urls")),
     path("2fa/", include("allauth.mfa.urls")),
     path("3rdparty/", include("allauth.socialaccount.urls")),

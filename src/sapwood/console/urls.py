@@ -8,6 +8,6 @@ from sapwood.console import views
 app_name = "console"
 urlpatterns = [
     path("", views.home, name="home"),
-    path("console/patterns", views.patterns, name="patterns"),
+    path("console/patterns", login_not_required(views.patterns), name="patterns"),
     path("console/theme", login_not_required(views.theme), name="theme"),
 ]
