@@ -2,6 +2,7 @@
 
 from sapwood.commons.announcements.actions.approving import approve, stage, stage_for_test
 from sapwood.commons.announcements.actions.consenting import answer_consent, ask_consent
+from sapwood.commons.announcements.actions.importing import add_source, import_source, remove_source
 from sapwood.commons.announcements.actions.outcome import retract, sync_with_channel
 from sapwood.commons.announcements.actions.publishing import publish_folder
 from sapwood.commons.announcements.actions.translating import translate
@@ -10,14 +11,17 @@ from sapwood.commons.announcements.lines import set_line_order
 from sapwood.commons.announcements.queries import live_budgets, public_list, published
 
 __all__ = [
+    "add_source",
     "answer_consent",
     "approve",
     "ask_consent",
     "discard_draft",
+    "import_source",
     "live_budgets",
     "public_list",
     "publish_folder",
     "published",
+    "remove_source",
     "retract",
     "save_draft",
     "send_back",

@@ -210,12 +210,16 @@ class Source(models.Model):
     locale = models.CharField(max_length=35, default="en")
     trusted = models.BooleanField(default=False)
     paused = models.BooleanField(default=False)
+    allow_private = models.BooleanField(default=False)
     # What the server gave us to ask with next time, and how the asking went.
-    etag = models.CharField(max_length=500, blank=True)
-    last_modified = models.CharField(max_length=100, blank=True)
+    etag = models.CharField(max_length=1024, blank=True)
+    last_modified = models.CharField(max_length=1024, blank=True)
+    digest = models.CharField(max_length=64, blank=True)
     modified_after = models.DateTimeField(null=True, blank=True)
     next_poll_at = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveIntegerField(default=0)
+    moved_to = models.CharField(max_length=2048, blank=True)
+    gone = models.BooleanField(default=False)
     last_good_at = models.DateTimeField(null=True, blank=True)
     last_error = models.JSONField(null=True, blank=True)
     report = models.JSONField(default=dict)
@@ -240,17 +244,19 @@ class ImportedEntry(models.Model):
     """An item of a source, and the announcement that it became."""
 
     source = models.ForeignKey(Source, on_delete=models.CASCADE, related_name="entries")
-    guid = models.CharField(max_length=2000)
+    guid = models.CharField(max_length=600)
     guid_sha256 = models.CharField(max_length=64)
-    url = models.CharField(max_length=2000, blank=True)
-    title_sha256 = models.CharField(max_length=64)
-    path_sha256 = models.CharField(max_length=64, blank=True)
-    content_sha256 = models.CharField(max_length=64)
+    url = models.CharField(max_length=2048, blank=True)
+    title = models.CharField(max_length=300)
+    fingerprint = models.CharField(max_length=64, db_index=True)
+    published_at = models.DateTimeField(null=True, blank=True)
+    seen_at = models.DateTimeField()
     announcement = models.ForeignKey(
         Announcement, on_delete=models.SET_NULL, null=True, blank=True, related_name="imports"
     )
-    first_seen_at = models.DateTimeField()
-    changed_at = models.DateTimeField()
+    # The text that the importer wrote last: where the draft differs from it, a person has been at work.
+    written_sha256 = models.CharField(max_length=64, blank=True)
+    conflict = models.BooleanField(default=False)
     problems = models.JSONField(default=list)
 
     class Meta:

@@ -1,15 +1,19 @@
 """Background work of announcements."""
 
 import datetime as dt
+import random
 
 from django.core.mail import send_mail
+from django.db.models import Q
 from django.urls import reverse
 
 from sapwood.commons.announcements.actions.consenting import MAIL_JOB, consent_token
+from sapwood.commons.announcements.actions.importing import import_source
 from sapwood.commons.announcements.actions.outcome import sync_with_channel
-from sapwood.commons.announcements.models import Answer, CaseStudyConsent
+from sapwood.commons.announcements.models import Answer, CaseStudyConsent, Source
 from sapwood.core import jobs, settings
 from sapwood.core.data import Actor
+from sapwood.core.http import default_client
 
 CONSENT_MAIL = """\
 {project} has written about {organisation} and would like to publish it.
@@ -29,6 +33,25 @@ def sync(ctx: jobs.JobContext) -> None:
 
 
 jobs.every("announcements.sync", dt.timedelta(minutes=1))
+
+
+@jobs.job("announcements.poll_sources")
+def poll_sources(ctx: jobs.JobContext) -> None:
+    """Read every source that is due; one that fails keeps no other from being read."""
+    due = Source.objects.filter(Q(next_poll_at=None) | Q(next_poll_at__lte=ctx.now()), paused=False, gone=False)
+    rows = list(due.order_by("next_poll_at", "pk"))
+    for index, source in enumerate(rows):
+        ctx.progress(index, len(rows), source.name)
+        import_source(
+            source,
+            http=default_client(),
+            chance=random.Random(),  # noqa: S311 - spreads requests, guards nothing
+            actor=Actor.system("announcements.poll_sources"),
+            now=ctx.now(),
+        )
+
+
+jobs.every("announcements.poll_sources", dt.timedelta(minutes=15), jitter=dt.timedelta(minutes=5))
 
 
 @jobs.job(MAIL_JOB)

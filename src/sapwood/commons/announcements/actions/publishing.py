@@ -13,12 +13,13 @@ from sapwood.commons.announcements.actions.approving import (
     needs_second_person,
     stage,
 )
+from sapwood.commons.announcements.actions.translating import stale_locales
 from sapwood.commons.announcements.actions.writing import save_draft, submit
 from sapwood.commons.announcements.data import AnnouncementFile, FolderLine, FolderReport, Outcome, Problem
 from sapwood.commons.announcements.documents import read_document
 from sapwood.commons.announcements.files.folder import read_folder
 from sapwood.commons.announcements.models import Announcement, Revision, State
-from sapwood.commons.announcements.queries import live_budgets
+from sapwood.commons.announcements.queries import live_budgets, newest
 from sapwood.core.data import Actor
 from sapwood.core.errors import SapwoodError
 
@@ -45,6 +46,7 @@ def publish_folder(
             lines.append(line)
             problems += [problem] if problem else []
         warnings = [warning for item in items for warning in item.warnings]
+        warnings += stale_warnings(lines)
         warnings += budget_warnings(now)
         if dry_run:
             transaction.set_rollback(True)
@@ -61,6 +63,18 @@ def budget_warnings(now: dt.datetime) -> list[Problem]:
         for budget in live_budgets(now)
         if budget.over
     ]
+
+
+def stale_warnings(lines: list[FolderLine]) -> list[Problem]:
+    """One warning for each translation that was made from older words."""
+    keys = [line.uuid for line in lines if line.uuid is not None]
+    found = []
+    for revision in newest(*State.values).filter(announcement__uuid__in=keys).order_by("announcement__slug"):
+        for locale, made_from in sorted(stale_locales(revision).items()):
+            message = f"This translates revision {made_from}; the text has changed since."
+            hint = f"Look it over, then set of_revision: {revision.number}."
+            found.append(Problem(message, hint, f"{revision.announcement.slug}.{locale}.md", 1))
+    return found
 
 
 def _known(slug: str) -> uuid.UUID | None:

@@ -1,0 +1,270 @@
+"""Importing: items of feeds and blogs become drafts; those of one trusted feed go on to the signers by rule."""
+
+import datetime as dt
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from django.db import transaction
+from django.utils.text import slugify
+
+from sapwood.commons.announcements.actions.approving import approve, stage
+from sapwood.commons.announcements.actions.writing import save_draft, submit
+from sapwood.commons.announcements.documents import read_document
+from sapwood.commons.announcements.errors import TrustError
+from sapwood.commons.announcements.files.fields import is_locale
+from sapwood.commons.announcements.models import Channel, ImportedEntry, Revision, Source, SourceKind, State
+from sapwood.core import audit
+from sapwood.core.data import Actor
+from sapwood.core.errors import ConflictError, SapwoodError
+from sapwood.core.feeds import (
+    Feed,
+    FeedEntry,
+    FeedState,
+    KnownEntry,
+    Outcome,
+    Polled,
+    Sighting,
+    poll,
+    posts_url,
+    recognise,
+)
+from sapwood.core.http import HttpClient
+from sapwood.core.markup import check_url, clean_text
+from sapwood.formats.canonical import JSON, sha256_hex
+
+TITLE_CHARS: Final = 200
+SLUG_CHARS: Final = 60
+STRAIGHT_PER_POLL: Final = 5
+REPORTED: Final = 50
+WORDPRESS_PAGE: Final = 50
+
+
+@transaction.atomic
+def add_source(source: Source, *, actor: Actor, now: dt.datetime) -> Source:
+    """Add a feed or blog to read. Only one may be trusted, and never for the security channel."""
+    report = check_url(source.url)
+    if not report.ok and not source.allow_private:
+        raise ConflictError(f"The address is not usable: {report.why}.", hint="Give an https address.")
+    if source.trusted and source.channel == Channel.SECURITY:
+        raise TrustError("Nothing goes to the security channel by rule.", hint="Leave out the trust, or the channel.")
+    if source.trusted and Source.objects.filter(trusted=True).exists():
+        raise TrustError("Another source is trusted already.", hint="Remove it first: one is the most.")
+    if Source.objects.filter(name=source.name).exists():
+        raise ConflictError(f"There is a source called {source.name!r}.", hint="Choose another name.")
+    if source.channel not in Channel.values or not is_locale(source.locale):
+        raise ConflictError("The channel or the language is not known.", hint="See 'sapwood announce sources --help'.")
+    source.save(force_insert=True)
+    details: dict[str, JSON] = {"name": source.name, "channel": source.channel, "trusted": source.trusted}
+    audit.record(actor=actor, action="announcements.add_source", subject=str(source.uuid), details=details, at=now)
+    return source
+
+
+@transaction.atomic
+def remove_source(source: Source, *, actor: Actor, now: dt.datetime) -> None:
+    """Stop reading a source; what was imported from it stays."""
+    audit.record(
+        actor=actor,
+        action="announcements.remove_source",
+        subject=str(source.uuid),
+        details={"name": source.name},
+        at=now,
+    )
+    source.delete()
+
+
+def import_source(
+    source: Source, *, http: HttpClient, chance: random.Random, actor: Actor, now: dt.datetime
+) -> dict[str, JSON]:
+    """Ask a source for news, if it may be asked now, and take in what it has; returns what happened."""
+    polled = poll(_state_of(source), http, now=now, chance=chance)
+    report: dict[str, JSON] = {"source": source.name, "outcome": polled.outcome.value, "at": now.isoformat()}
+    if polled.outcome is Outcome.NOT_DUE:
+        due = polled.state.next_allowed_at
+        return {**report, "not_before": due.isoformat() if due else None}
+    if polled.feed is not None:
+        report |= take_in(source, polled.feed, actor=actor, now=now)
+    _remember(source, polled, report, now)
+    return report
+
+
+def take_in(source: Source, feed: Feed, *, actor: Actor, now: dt.datetime) -> dict[str, JSON]:
+    """Turn what is new or edited into drafts, each on its own: a bad one costs only itself."""
+    straight = source.trusted and source.last_good_at is not None  # the backlog never goes out by rule
+    counts = dict.fromkeys([*(sighting.value for sighting in Sighting), "staged", "conflicts"], 0)
+    problems = [*feed.problems]
+    if source.kind == SourceKind.WORDPRESS and len(feed.entries) >= WORDPRESS_PAGE:
+        problems.append(f"Only the {WORDPRESS_PAGE} posts that changed last were read.")
+    refused: list[JSON] = [{"title": item.title, "why": item.why} for item in feed.refused]
+    for entry in feed.entries:
+        try:
+            with transaction.atomic():
+                row, sighting = _take_entry(source, entry, actor=actor, now=now)
+            counts[sighting.value] += 1
+            counts["conflicts"] += row.conflict
+            if straight and counts["staged"] < STRAIGHT_PER_POLL and sighting is not Sighting.SAME:
+                counts["staged"] += _go_straight(source, row, now=now)
+        except SapwoodError as error:
+            refused.append({"title": entry.title, "why": error.message})
+    return {**counts, "refused": refused[:REPORTED], "problems": problems[:REPORTED]}
+
+
+def _take_entry(source: Source, entry: FeedEntry, *, actor: Actor, now: dt.datetime) -> tuple[ImportedEntry, Sighting]:
+    sighting, known = recognise(entry, _candidates(source, entry))
+    row = _row_of(source, known) if known is not None else None
+    if sighting is Sighting.REUSED:
+        note = "Its identifier was used before for something else; this one was given its own."
+        entry = replace(entry, guid=f"{entry.guid[:500]}#{entry.fingerprint[:16]}", problems=(*entry.problems, note))
+        row = _row_of(source, entry)  # on the next poll it is the same again
+        if row is not None:
+            sighting = Sighting.SAME if row.fingerprint == entry.fingerprint else Sighting.EDITED
+    if row is not None and sighting is Sighting.SAME:
+        row.seen_at = now
+        row.save(update_fields=["seen_at"])
+        return row, sighting
+    if row is not None and sighting is Sighting.MOVED:
+        note = f"It moved: it was known as {row.guid[:200]}."
+        row.guid, row.guid_sha256 = entry.guid, sha256_hex(entry.guid.encode())
+        row.url, row.seen_at, row.problems = entry.url, now, [*row.problems, note][-20:]
+        row.save()
+        return row, sighting
+    row = row or ImportedEntry(source=source, guid=entry.guid, guid_sha256=sha256_hex(entry.guid.encode()))
+    _write(source, row, entry, actor=actor, now=now)
+    return row, sighting
+
+
+def _write(source: Source, row: ImportedEntry, entry: FeedEntry, *, actor: Actor, now: dt.datetime) -> None:
+    row.url, row.title, row.fingerprint = entry.url, entry.title[:300], entry.fingerprint
+    row.published_at, row.seen_at, row.problems = entry.published_at, now, list(entry.problems)
+    newest = _newest(row)
+    row.conflict = newest is not None and newest.sha256 != row.written_sha256
+    if row.conflict:
+        row.problems = [*row.problems, "The source changed after somebody here had edited the text; it was left alone."]
+        row.save()
+        return
+    document = _document(source, row, entry, newest)
+    slug = row.announcement.slug if row.announcement else _slug(source, entry)
+    revision = save_draft(document, slug=slug, actor=actor, now=now)
+    row.announcement, row.written_sha256 = revision.announcement, revision.sha256
+    row.save()
+    audit.record(
+        actor=actor,
+        action="announcements.import",
+        subject=str(revision.announcement.uuid),
+        details={"source": source.name, "guid": row.guid[:300], "revision": revision.number},
+        at=now,
+    )
+
+
+def _document(source: Source, row: ImportedEntry, entry: FeedEntry, newest: Revision | None) -> dict[str, JSON]:
+    """A draft from an entry; on an edit only the words change, the rest stays as it is."""
+    locale = entry.language if is_locale(entry.language) else source.locale
+    text: dict[str, JSON] = {"title": clean_text(entry.title, TITLE_CHARS), "body": entry.body_markdown}
+    if entry.summary:
+        text["summary"] = entry.summary
+    if newest is not None:
+        document = read_document(newest.raw)
+        return {**document, "texts": {**document["texts"], locale: text}}
+    document = {
+        "type": "announcement",
+        "version": 1,
+        "uuid": str(row.announcement.uuid if row.announcement else uuid.uuid5(source.uuid, row.guid)),
+        "channel": source.channel,
+        "kind": "news",
+        "severity": "none",
+        "audience": source.audience,
+        "texts": {locale: text},
+    }
+    if entry.url:
+        document["links"] = [{"kind": "original", "url": entry.url, "title": text["title"]}]
+    return document
+
+
+def _go_straight(source: Source, row: ImportedEntry, *, now: dt.datetime) -> bool:
+    """By the rule of the trusted source: submit, approve and stage, unless anything is doubtful."""
+    newest = _newest(row)
+    if newest is None or row.problems or row.conflict or newest.state != State.DRAFT:
+        return False
+    if newest.channel == Channel.SECURITY or newest.kind != "news":
+        return False
+    rule = Actor.system(f"rule: trust {source.name}"[:200])
+    key, sha256 = newest.announcement.uuid, newest.sha256
+    try:
+        with transaction.atomic():
+            submit(key, sha256=sha256, actor=rule, now=now)
+            approve(key, sha256=sha256, actor=rule, now=now)
+            stage(key, sha256=sha256, actor=rule, now=now)
+    except SapwoodError as error:
+        row.problems = [*row.problems, error.message]
+        row.save(update_fields=["problems"])
+        return False
+    return True
+
+
+def _newest(row: ImportedEntry) -> Revision | None:
+    rows = Revision.objects.select_related("announcement").filter(announcement=row.announcement_id)
+    return rows.order_by("-number").first() if row.announcement_id else None
+
+
+def _slug(source: Source, entry: FeedEntry) -> str:
+    words = slugify(entry.title)[:SLUG_CHARS].strip("-_").replace("_", "-")
+    tail = sha256_hex(f"{source.uuid}\n{entry.guid}".encode())[:8]
+    return f"{words}-{tail}" if words else f"import-{tail}"
+
+
+def _candidates(source: Source, entry: FeedEntry) -> list[KnownEntry]:
+    """What an entry could be: known ones of this source with its identifier or with its words."""
+    rows: Sequence[ImportedEntry] = [
+        *source.entries.filter(guid_sha256=sha256_hex(entry.guid.encode())),
+        *source.entries.filter(fingerprint=entry.fingerprint)[:50],
+    ]
+    return [KnownEntry(r.guid, r.url, r.title, r.fingerprint, r.published_at, r.seen_at) for r in rows]
+
+
+def _row_of(source: Source, known: KnownEntry | FeedEntry) -> ImportedEntry | None:
+    return source.entries.filter(guid_sha256=sha256_hex(known.guid.encode())).first()
+
+
+def _state_of(source: Source) -> FeedState:
+    url = source.url
+    if source.kind == SourceKind.WORDPRESS:
+        url = posts_url(source.url, modified_after=source.modified_after)
+    return FeedState(
+        url=url,
+        etag=source.etag,
+        last_modified=source.last_modified,
+        digest=source.digest,
+        next_allowed_at=source.next_poll_at,
+        failures=source.failures,
+        gone=source.gone,
+        allow_private=source.allow_private,
+        allow_http=source.allow_private,
+    )
+
+
+def _remember(source: Source, polled: Polled, report: dict[str, JSON], now: dt.datetime) -> None:
+    state = polled.state
+    source.etag, source.last_modified, source.digest = state.etag, state.last_modified, state.digest
+    source.next_poll_at, source.failures = state.next_allowed_at, state.failures
+    source.moved_to, source.gone = state.moved_to, state.gone
+    if polled.error is None:
+        source.last_good_at, source.last_error = now, None
+    else:
+        source.last_error = polled.error.as_dict()
+        report["error"] = polled.error.as_dict()
+    if polled.feed is not None and source.kind == SourceKind.WORDPRESS:
+        _move_on(source, polled.feed)
+    source.report = report
+    source.save()
+
+
+def _move_on(source: Source, feed: Feed) -> None:
+    """Ask for later changes next time. One second is asked twice, so that none of its edits is missed."""
+    latest = max((entry.updated_at for entry in feed.entries if entry.updated_at), default=None)
+    if latest is not None:
+        moved = latest - dt.timedelta(seconds=1)
+        if source.modified_after is None or moved > source.modified_after:
+            # Another question has other validators.
+            source.modified_after, source.etag, source.last_modified, source.digest = moved, "", "", ""
