@@ -4,11 +4,21 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROLE = os.environ.setdefault("SAPWOOD_ROLE", "site")
 HERE = Path(__file__).parent
 collect_ignore = [str(HERE / "src" / "sapwood" / ("site" if ROLE == "commons" else "commons"))]
+
+# Property tests look for counterexamples, not for slowness: the machine may be busy.
+hypothesis.settings.register_profile(
+    "sapwood",
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    derandomize=bool(os.environ.get("CI")),
+)
+hypothesis.settings.load_profile("sapwood")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sapwood.console.tests.browser import browser  # noqa: F401 - a fixture
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 SAPWOOD = [sys.executable, "-m", "sapwood.config.cli"]
 

@@ -5,6 +5,7 @@ Run by `sapwood up` as `python -m sapwood.config.seed commons|site URL|link URL`
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -99,4 +100,5 @@ def link(url: str) -> dict[str, str]:
 if __name__ == "__main__":
     setup_django()
     step, *rest = sys.argv[1:]
-    sys.stdout.write(json.dumps({"commons": commons, "site": site, "link": link}[step](*rest)))
+    steps: dict[str, Callable[..., dict[str, Any]]] = {"commons": commons, "site": site, "link": link}
+    sys.stdout.write(json.dumps(steps[step](*rest)))

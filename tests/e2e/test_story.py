@@ -1,0 +1,110 @@
+"""The whole story, in a real browser: written in the commons, signed, pulled, approved at the site, read."""
+
+import re
+
+import pytest
+
+from sapwood.console.tests.browser import assert_no_axe_violations, assert_no_horizontal_scroll
+
+pytestmark = pytest.mark.e2e
+
+TITLE = "Grade book fix before Friday"
+
+
+@pytest.fixture
+def sign_in(house, browser):
+    """Signs a person in by a one-time link, as an invitation would, and gives their page."""
+    contexts = []
+
+    def enter(role: str, email: str, **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(house.run("accounts", "link", email, role=role)["link"])
+        page.locator("main button[type=submit]").click()
+        page.wait_for_load_state()
+        return page
+
+    yield enter
+    for context in contexts:
+        context.close()
+
+
+def press(page, name: str) -> None:
+    page.get_by_role("button", name=re.compile(f"^{name}")).first.click()
+    page.wait_for_load_state()
+
+
+def write_and_publish(house, sign_in) -> None:
+    commons = house.report["commons"]
+    bob = sign_in("commons", "bob@commons.example")
+    bob.goto(f"{commons}/write/new/")
+    bob.fill("[name=title]", TITLE)
+    bob.fill("[name=body]", "Please update {{site_name}} **today**. <script>alert(1)</script>")
+    bob.select_option("[name=kind]", "advisory")
+    bob.select_option("[name=severity]", "high")
+    press(bob, "Save the draft")
+    press(bob, "Submit for approval")
+    assert not bob.get_by_role("button", name="Approve").is_visible(), "an author cannot approve in security"
+    erin = sign_in("commons", "erin@commons.example")
+    erin.goto(bob.url)
+    press(erin, "Approve")
+    bob.reload()
+    press(bob, "Put it before the signers|Stage|Hand")
+    house.run("channel", "sign", role="commons")
+    house.run("channel", "publish", role="commons")
+
+
+def test_from_writing_to_reading(house, sign_in):
+    write_and_publish(house, sign_in)
+    house.run("channel", "pull", role="site")
+    house.run("inbox", "import", role="site")
+    site = house.report["site"]
+    alice = sign_in("site", "alice@riverside.example")
+    alice.goto(site)
+    assert "teak.3" in alice.inner_text("main")
+    assert TITLE in alice.inner_text("main")
+    alice.goto(f"{site}/announcements/")
+    assert TITLE not in alice.inner_text("main"), "nothing is shown before an administrator approves it"
+    alice.goto(f"{site}/inbox/")
+    alice.get_by_role("link", name=TITLE).click()
+    alice.wait_for_load_state()
+    assert "Riverside College" in alice.inner_text("main")
+    alice.keyboard.press("a")
+    alice.wait_for_load_state()
+    alice.goto(f"{site}/announcements/")
+    alice.get_by_role("link", name=TITLE).first.click()
+    alice.wait_for_load_state()
+    text = alice.inner_text("main")
+    assert "Please update Riverside College today." in text
+    assert alice.locator("main script").count() == 0
+    house.run("audit", "verify", role="site")
+
+
+@pytest.mark.parametrize(("role", "email"), [("site", "alice@riverside.example"), ("commons", "bob@commons.example")])
+@pytest.mark.parametrize("look", ["light-ltr", "dark-rtl"])
+def test_every_page_of_the_rail_is_accessible_at_phone_width(house, sign_in, role, email, look):
+    scheme, direction = look.split("-")
+    page = sign_in(role, email, viewport={"width": 320, "height": 800}, color_scheme=scheme)
+    base = house.report[role]
+    page.goto(base)
+    if direction == "rtl":
+        page.context.add_cookies([{"name": f"sapwood_{role}_language", "value": "ar", "url": base}])
+    page.goto(base)
+    paths = page.eval_on_selector_all("nav a[href^='/']", "links => links.map(link => link.getAttribute('href'))")
+    assert len(set(paths)) >= 3
+    for path in dict.fromkeys(["/", *paths]):
+        page.goto(base + path)
+        assert page.get_attribute("html", "dir") == direction
+        assert_no_axe_violations(page)
+        assert_no_horizontal_scroll(page)
+
+
+def test_the_gate_works_without_javascript(house, sign_in):
+    alice = sign_in("site", "alice@riverside.example", java_script_enabled=False)
+    site = house.report["site"]
+    alice.goto(f"{site}/inbox/?show=all")
+    alice.locator("main table a").first.click()
+    alice.wait_for_load_state()
+    press(alice, "Snooze")
+    assert alice.locator("main").inner_text()
