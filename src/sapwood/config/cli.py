@@ -12,6 +12,7 @@ from typing_extensions import override
 from sapwood import __version__
 from sapwood.core.commands import Exit
 from sapwood.core.errors import SapwoodError, UsageError
+from sapwood.core.paths import role_dir
 
 # name: (module, attribute, role that the command belongs to; None = either, taken from SAPWOOD_ROLE)
 MOUNTS: dict[str, tuple[str, str, str | None]] = {
@@ -102,11 +103,22 @@ def choose_role(args: Sequence[str]) -> None:
 
 
 def setup_django() -> None:
-    """Load the settings and apps of the role, once."""
+    """Load the kept settings, the settings and the apps of the role, once."""
+    for name, value in kept_settings().items():
+        os.environ.setdefault(name, value)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sapwood.config.settings")
     import django  # noqa: PLC0415 - the role must be chosen before settings are read
 
     django.setup()
+
+
+def kept_settings() -> dict[str, str]:
+    """What stands in var/<role>/settings.env, so that a command typed later sees what `sapwood up` set."""
+    path = role_dir() / "settings.env"
+    if not path.exists():
+        return {}
+    lines = (line.partition("=") for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#"))
+    return {name.strip(): value.strip() for name, given, value in lines if given}
 
 
 def _explain(error: Exception) -> tuple[str, str, str]:

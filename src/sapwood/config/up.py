@@ -54,18 +54,23 @@ class House:
     ports: Ports
     say: Callable[[str], None]
 
-    def environment(self, role: str) -> dict[str, str]:
-        """What a process of this role sees; settings that the caller gave win over the example's."""
-        kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    def settings(self, role: str) -> dict[str, str]:
+        """The example's settings of a role, which commands typed later see as well."""
         tutor = self.var / "tutor"
-        example = {
-            "SAPWOOD_SITE_NAME": NAMES[role],
-            "SAPWOOD_TUTOR_ROOT": str(tutor / "root"),
-            "SAPWOOD_TUTOR_PLUGINS_ROOT": str(tutor / "plugins"),
-            "SAPWOOD_TUTOR_PYTHON": str(tutor / "venv" / "bin" / "python"),
-        }
+        found = {"SAPWOOD_SITE_NAME": NAMES[role], "SAPWOOD_BASE_URL": self.ports.url(role)}
+        if role == "site":
+            found |= {
+                "SAPWOOD_TUTOR_ROOT": str(tutor / "root"),
+                "SAPWOOD_TUTOR_PLUGINS_ROOT": str(tutor / "plugins"),
+                "SAPWOOD_TUTOR_PYTHON": str(tutor / "venv" / "bin" / "python"),
+            }
+        return found
+
+    def environment(self, role: str) -> dict[str, str]:
+        """What a process of this role sees; what the caller set wins over the example, but for the addresses."""
+        kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
         fixed = {"SAPWOOD_ROLE": role, "SAPWOOD_VAR": str(self.var), "SAPWOOD_BASE_URL": self.ports.url(role)}
-        return {**example, **kept, **fixed, "PYTHONUNBUFFERED": "1"}
+        return {**self.settings(role), **kept, **fixed, "PYTHONUNBUFFERED": "1"}
 
     def sapwood(self, role: str, *arguments: str) -> str:
         """Run one of our commands as this role."""
@@ -104,6 +109,9 @@ def prepare(house: House, *, offline: bool) -> None:
     """Tables, the signed seed and the example site's Tutor root; all of it safe to repeat."""
     for role in NAMES:
         house.say(f"preparing the {role}")
+        lines = [f"{name}={value}" for name, value in house.settings(role).items()]
+        text = "\n".join(["# Written by 'sapwood up'; the environment wins over it.", *lines, ""])
+        write_atomically(house.var / role / "settings.env", text)
         house.sapwood(role, "migrate")
     house.say("signing and publishing the catalogue and the announcements")
     house.seed("commons", "commons")
