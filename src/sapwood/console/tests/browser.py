@@ -1,11 +1,7 @@
-"""A real browser for tests: `browser_page` opens one, the `assert_` functions judge what it shows.
+"""A real browser for tests: `browser_page` opens pages, the `assert_` functions judge what they show.
 
-from sapwood.console.tests.browser import assert_no_axe_violations, browser, browser_page  # fixtures
-
-@pytest.mark.e2e
-def test_the_inbox(live_server, browser_page):
-    page = browser_page(f"{live_server.url}/inbox", width=320, theme="dark", language="ar")
-    assert_no_axe_violations(page)
+A module imports the fixtures `browser` and `browser_page` into its own test file and opens, as Alice on a phone:
+`page = browser_page(f"{live_server.url}/inbox", user=alice, width=320, theme="dark", language="ar")`.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +10,8 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.test import Client
 from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -42,16 +40,17 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def browser_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens pages: `browser_page(url, width=, height=, theme=, language=, javascript=, cookies=)`.
+    """Opens pages: `browser_page(url, user=, width=, height=, theme=, language=, javascript=, cookies=)`.
 
-    Each page has its own cookies; what it said to the console and what it asked of other hosts are on
-    `page.complaints`, which must be empty at the end of the test.
+    Each page belongs to a reader of its own, signed in as `user` if one is given. What it said to the console
+    and what it asked of other hosts is on `page.complaints`, which must be empty at the end of the test.
     """
     opened: list[Any] = []
 
     def open_page(
         url: str,
         *,
+        user: Any = None,
         width: int = 1280,
         height: int = 900,
         theme: str = "light",
@@ -67,7 +66,8 @@ def browser_page(browser: Browser) -> Iterator[Callable[..., Page]]:
             reduced_motion="reduce",
         )
         context.set_default_timeout(10_000)
-        context.add_cookies([{"name": name, "value": value, "url": url} for name, value in (cookies or {}).items()])
+        known = {**(cookies or {}), **(_signed_in(user) if user is not None else {})}
+        context.add_cookies([{"name": name, "value": value, "url": url} for name, value in known.items()])
         page = context.new_page()
         page.complaints = _listen(page, url)
         opened.append((context, page))
@@ -79,6 +79,13 @@ def browser_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     for context, _ in opened:
         context.close()
     assert complaints == []
+
+
+def _signed_in(user: Any) -> dict[str, str]:
+    """The session cookie of somebody who has signed in."""
+    client = Client()
+    client.force_login(user)
+    return {settings.SESSION_COOKIE_NAME: client.cookies[settings.SESSION_COOKIE_NAME].value}
 
 
 def _listen(page: Page, url: str) -> list[str]:
