@@ -1,15 +1,11 @@
 """Markdown of announcements, as people see it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
-from html import escape
 
 from django.utils.safestring import SafeString
 from markdown_it import MarkdownIt
-from markdown_it.renderer import RendererHTML
-from markdown_it.token import Token
-from markdown_it.utils import EnvType, OptionsDict
 
 from sapwood.core.markup.html import sanitised, write
 from sapwood.core.markup.text import clean_text, isolate
@@ -45,14 +41,4 @@ def _value(found: re.Match[str], values: Mapping[str, str], around: str) -> str:
 
 @cache
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "linkify": False, "typographer": False})
-    parser.add_render_rule("image", _description)
-    return parser
-
-
-def _description(
-    renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: EnvType
-) -> str:
-    """A picture would tell its server who reads; its description tells the reader what it shows."""
-    shown = renderer.renderInlineAsText(tokens[index].children or [], options, env)
-    return escape(shown, quote=False)
+    return MarkdownIt("commonmark", {"html": False, "linkify": False, "typographer": False})
