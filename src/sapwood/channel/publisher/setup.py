@@ -172,7 +172,9 @@ def _stage_channel(folder: Folder, published: Published, channel: str, now: dt.d
     if folder.staged(channel) is None:
         current = published.role(channel)
         if current is None:
-            raise UnknownRoleError(f"This repository has no channel {channel!r}", hint="See: sapwood channel keys list.")
+            raise UnknownRoleError(
+                f"This repository has no channel {channel!r}", hint="See: sapwood channel keys list."
+            )
         signed = copy.deepcopy(current.signed)
         signed.version += 1
         signed.expires = now + CHANNEL_LIFETIME

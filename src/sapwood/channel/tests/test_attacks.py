@@ -5,6 +5,7 @@ import json
 import threading
 
 import pytest
+from tests.simulator import NOW, URL, SimulatedCommons, key
 
 from sapwood.channel import api
 from sapwood.channel.actions import subscribing
@@ -18,7 +19,6 @@ from sapwood.core.clock import FixedClock
 from sapwood.core.data import Actor
 from sapwood.core.http import Response, TooLargeError, TooSlowError
 from sapwood.formats.canonical import sha256_hex
-from tests.simulator import NOW, URL, SimulatedCommons, key
 
 CHANNELS = ("security", "community")
 
