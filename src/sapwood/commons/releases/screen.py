@@ -32,6 +32,11 @@ HARMS = {
     "behaviour": gettext_lazy("changes behaviour"),
 }
 HARM_LEVELS = {"blocks": "bad", "data-loss": "bad", "downtime": "caution", "behaviour": "info"}
+AUTOMATION = {
+    "manual": gettext_lazy("by hand"),
+    "distribution": gettext_lazy("done by the installer"),
+    "distribution-local": gettext_lazy("done by the installer, except on Kubernetes"),
+}
 CHANGES = {"added": gettext_lazy("added"), "changed": gettext_lazy("changed"), "removed": gettext_lazy("removed")}
 CHANGE_LEVELS = {"added": "good", "changed": "caution", "removed": "bad"}
 
@@ -126,7 +131,7 @@ def _step(step: Step) -> dict[str, Any]:
         "detail": step.detail,
         "words": step.applies.words,
         "by_hand": step.applies.rule is None,
-        "automation": step.automation,
+        "automation": AUTOMATION.get(step.automation, step.automation),
         "source": step.source,
     }
 

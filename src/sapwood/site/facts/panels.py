@@ -29,11 +29,11 @@ def panel(request: HttpRequest) -> Mapping[str, Any] | None:
         "picture": screen.path_picture(found),
         "path_words": screen.path_words(found),
         "path_why": found.path_why,
-        "mismatches": len(queries_mismatches()),
+        "mismatches": len(_mismatches()),
     }
 
 
-def queries_mismatches() -> list[Mapping[str, Any]]:
+def _mismatches() -> list[Mapping[str, Any]]:
     """Where the site's own files disagree."""
     facts = queries.current_facts()
     return list(facts.mismatches) if facts else []
@@ -57,7 +57,7 @@ def needs(request: HttpRequest) -> Iterable[Need]:
     if not isinstance(found, Exposure):
         return
     if found.advisories:
-        yield Need(screen.worst(found), screen.exposed(found), url, _("See"), screen.since(found))
+        yield Need(screen.worst(found), screen.exposed(found), url, _("See"))
     if found.support.supported is False:
         yield Need("medium", screen.standing(found).sentence, url, _("See the way out"))
 

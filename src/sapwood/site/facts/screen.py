@@ -1,6 +1,5 @@
 """Exposure in the reader's language, for panel, page and needs: words and figures, no HTML."""
 
-import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,6 @@ from django.utils.translation import gettext_lazy, ngettext
 from sapwood.console import charts, figures
 from sapwood.formats.exposure import Applied, Exposure, Leg, State, Threat
 
-NAMED = 2  # the release that runs, and the one to go to
 RATINGS = {
     "critical": gettext_lazy("critical"),
     "high": gettext_lazy("high"),
@@ -33,8 +31,8 @@ HARMS = {
 HARM_LEVELS = {"blocks": "bad", "data-loss": "bad", "downtime": "caution", "behaviour": "info"}
 AUTOMATION = {
     "manual": gettext_lazy("by hand"),
-    "tutor": gettext_lazy("done by the installer"),
-    "tutor-local": gettext_lazy("done by the installer, except on Kubernetes"),
+    "distribution": gettext_lazy("done by the installer"),
+    "distribution-local": gettext_lazy("done by the installer, except on Kubernetes"),
 }
 
 
@@ -145,13 +143,15 @@ def threat_row(threat: Threat) -> dict[str, Any]:
 
 def leg_section(leg: Leg) -> dict[str, Any]:
     """A hop of the path for the page: what applies first, then what to check by hand."""
+    parts = [_part(item) for item in (*leg.steps, *leg.risks)]
     return {
         "start": leg.hop.start,
         "end": leg.hop.end,
         "release": leg.hop.release,
         "point": leg.hop.kind == "point",
-        "steps": sorted((_part(item) for item in leg.steps), key=lambda part: not part["sure"]),
-        "risks": sorted((_part(item) for item in leg.risks), key=lambda part: not part["sure"]),
+        "steps": [part for part in parts if part["sure"] and part["when"]],
+        "risks": [part for part in parts if part["sure"] and part["harm"]],
+        "unsure": [part for part in parts if not part["sure"]],
         "left_out": leg.left_out,
     }
 
@@ -171,9 +171,3 @@ def _part(item: Applied) -> dict[str, Any]:
         "level": HARM_LEVELS.get(harm, "info"),
         "automation": AUTOMATION.get(automation, automation),
     }
-
-
-def since(found: Exposure) -> dt.datetime | None:
-    """The first day on which a missing fix was public."""
-    days = [threat.advisory.disclosed for threat in found.advisories if threat.advisory.disclosed]
-    return dt.datetime.combine(min(days), dt.time(), dt.UTC) if days else None
