@@ -1,6 +1,7 @@
 """Where allauth asks us: nobody signs up by themselves, sign-ins are noted, roles follow from mapped claims only."""
 
 import base64
+import secrets
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
@@ -95,11 +96,12 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth s
         return _cipher().encrypt(text.encode("utf-8")).decode("ascii")
 
     def decrypt(self, encrypted_text: str) -> str:
-        """The other way; what was written under a lost key reads as an empty secret, which no code fits."""
+        """The other way; what was written under a lost key reads as a random secret, which no code fits."""
         try:
             return _cipher().decrypt(encrypted_text.encode("ascii")).decode("utf-8")
         except InvalidToken:
-            return ""
+            # Never an empty secret: anybody can compute the codes of that one.
+            return base64.b32encode(secrets.token_bytes(20)).decode("ascii")
 
     def build_totp_svg(self, url: str) -> str:
         """With a ground of its own, so that it can be scanned in the dark theme too."""

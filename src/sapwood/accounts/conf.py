@@ -63,7 +63,7 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_PASSKEY_SIGNUP_ENABLED = False
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _SECURE
-MFA_TOTP_TOLERANCE = 1
+MFA_TOTP_TOLERANCE = 0  # a used code is remembered for one period, so a longer life would let it be used twice
 MFA_RECOVERY_CODES_SHOW_ONCE = False
 MFA_ALLOW_UNVERIFIED_EMAIL = False
 

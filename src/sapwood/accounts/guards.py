@@ -49,7 +49,7 @@ def actor_of(request: AnyRequest) -> Actor:
     """Who is behind a request: a person, or a token and so its owner; raises NotSignedInError."""
     user = request.user
     if not isinstance(user, User):
-        raise NotSignedInError("Nobody is signed in", hint="Sign in and try again.")
+        raise NotSignedInError(_("Nobody is signed in"), hint=_("Sign in and try again."))
     token = token_of(user)
     if token is not None:
         return Actor(ActorKind.TOKEN, str(token.uuid), f"{user} ({token.name})")
@@ -130,7 +130,8 @@ def require_recent_sign_in(request: AnyRequest, *, now: dt.datetime) -> None:
     plain = request._request if isinstance(request, Request) else request  # noqa: SLF001 - DRF offers no other way
     if not signed_in_recently(plain, now=now):
         raise StaleSignInError(
-            "This needs a sign-in from the last 15 minutes", hint="Confirm it is you on the page, then repeat."
+            _("This needs a sign-in from the last 15 minutes"),
+            hint=_("Confirm that it is you on the page, then repeat."),
         )
 
 

@@ -4,6 +4,7 @@ import datetime as dt
 
 from django.db import transaction
 from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from sapwood.accounts.actions.roles import subject_of
 from sapwood.accounts.actions.secrets import digest_of, new_secret
@@ -50,8 +51,8 @@ def find_link(secret: str, *, now: dt.datetime) -> SignInLink:
     row = SignInLink.objects.select_related("user").filter(digest=digest_of(secret)).first()
     if row is None or row.used_at is not None or row.expires_at <= now or not row.user.is_active:
         raise BadLinkError(
-            "This sign-in link does not work any more: each works once, for a limited time",
-            hint="Ask whoever sent it for a new one.",
+            _("This sign-in link does not work any more: each works once, for a limited time"),
+            hint=_("Ask whoever sent it for a new one."),
         )
     return row
 

@@ -8,6 +8,7 @@ from allauth.mfa.models import Authenticator
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from sapwood.accounts.actions.links import INVITATION_TTL, one_time_link
 from sapwood.accounts.actions.roles import grant_role, keep_an_administrator, subject_of
@@ -46,7 +47,9 @@ def create_person(
     except ValidationError:
         raise AddressError(f"{email} is not an e-mail address", hint="Write it as name@host.") from None
     if User.objects.filter(email__iexact=address).exists():
-        raise AddressTakenError(f"{address} already has an account", hint="Grant that account a role instead.")
+        raise AddressTakenError(
+            _("%(address)s already has an account") % {"address": address}, hint=_("Grant that account a role instead.")
+        )
     user = User.objects.create_user(address, name=name.strip())
     user.joined_at = now
     user.save(update_fields=["joined_at"])

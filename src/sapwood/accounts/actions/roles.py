@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Mapping
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from sapwood.accounts.data import ADMINISTERING, ROLES_OF, Role, Scope, ScopeKind
 from sapwood.accounts.guards import require
@@ -41,10 +42,10 @@ def grant_role(
     require(actor, MANAGE_PEOPLE)
     chosen, kind, key = _checked(role, scope)
     if expires_at is not None and expires_at <= now:
-        raise RoleError("The role would expire before it begins", hint="Choose a later day.")
+        raise RoleError(_("The role would end before it begins"), hint=_("Choose a later day."))
     if expires_at is not None and chosen in ADMINISTERING:
         keep_an_administrator(user, role=chosen)
-    row, _ = RoleGrant.objects.update_or_create(
+    row, _fresh = RoleGrant.objects.update_or_create(
         user=user,
         role=chosen.value,
         scope_kind=kind,
@@ -83,7 +84,7 @@ def add_claim_rule(claim: str, *, value: str, role: Role | str, actor: Actor, no
     chosen, _kind, _key = _checked(role, None)
     if not claim.strip() or not value.strip():
         raise RoleError("A claim and its value are both needed", hint="For example: groups and sapwood-reviewers.")
-    row, _ = ClaimRule.objects.get_or_create(
+    row, _fresh = ClaimRule.objects.get_or_create(
         claim=claim.strip(), value=value.strip(), role=chosen.value, defaults={"created_at": now}
     )
     details: dict[str, JSON] = {"claim": row.claim, "value": row.value, "role": row.role}
@@ -130,8 +131,8 @@ def keep_an_administrator(user: User, *, role: Role | None = None) -> None:
     for chosen in [role] if role else sorted(ADMINISTERING):
         if _is_last(user, chosen):
             raise LastAdministratorError(
-                f"{user} is the last {chosen.value.replace('_', ' ')}",
-                hint="Give somebody else the role first.",
+                _("%(person)s is the last one with the role “%(role)s”") % {"person": user, "role": chosen.label},
+                hint=_("Give somebody else the role first."),
             )
 
 
@@ -163,7 +164,10 @@ def _checked(role: Role | str, scope: Scope | None) -> tuple[Role, str, str]:
     if kind not in set(ScopeKind) or not key.strip():
         raise RoleError(f"A role cannot be narrowed to {kind}:{key}", hint="Use channel:NAME or locale:CODE.")
     if chosen in ADMINISTERING:
-        raise RoleError(f"The role {chosen.value} cannot be narrowed", hint="Grant a smaller role instead.")
+        raise RoleError(
+            _("The role “%(role)s” cannot be narrowed") % {"role": chosen.label},
+            hint=_("Grant a smaller role instead."),
+        )
     return chosen, kind, key.strip()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from sapwood.accounts.actions.roles import subject_of
 from sapwood.accounts.actions.secrets import TOKEN_PREFIX, digest_of, new_secret
@@ -43,7 +44,7 @@ def create_token(
     _own_or_manage(user, actor)
     wanted = sorted(set(scopes))
     if not name.strip() or not wanted:
-        raise TokenError("A token needs a name and at least one permission", hint="Say what it is for.")
+        raise TokenError(_("A token needs a name and at least one permission"), hint=_("Say what it is for."))
     if not dt.timedelta() < ttl <= LONGEST_TTL:
         raise TokenError("A token lasts between one day and 366 days", hint="Choose a shorter time.")
     for code in wanted:

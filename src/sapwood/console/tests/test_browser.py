@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from django.contrib.auth import get_user_model
+from django.conf import settings
 
 from sapwood.console import patterns, registry
 from sapwood.console.registry import AccountLink, MenuEntry, Need, Panel
@@ -113,8 +113,9 @@ def active_row(page):
     )
 
 
-def test_j_and_k_walk_through_the_rows(look):
-    page = look()
+def test_j_and_k_walk_through_the_rows(live_server, browser_page, client):  # noqa: F811 - fixture
+    session = {settings.SESSION_COOKIE_NAME: client.cookies[settings.SESSION_COOKIE_NAME].value}
+    page = browser_page(live_server.url, cookies=session)
     walked = []
     for key in "jjjjk":
         page.keyboard.press(key)
