@@ -1,6 +1,9 @@
 """The front door of announcements."""
 
+from pathlib import Path
+
 from sapwood.commons.announcements.actions.approving import approve, stage, stage_for_test
+from sapwood.commons.announcements.actions.budgeting import set_budget
 from sapwood.commons.announcements.actions.consenting import answer_consent, ask_consent
 from sapwood.commons.announcements.actions.importing import add_source, import_source, remove_source
 from sapwood.commons.announcements.actions.outcome import retract, sync_with_channel
@@ -10,7 +13,10 @@ from sapwood.commons.announcements.actions.writing import discard_draft, save_dr
 from sapwood.commons.announcements.lines import set_line_order
 from sapwood.commons.announcements.queries import live_budgets, public_list, published
 
+SEED = Path(__file__).parent / "openedx" / "seed"
+
 __all__ = [
+    "SEED",
     "add_source",
     "answer_consent",
     "approve",
@@ -25,6 +31,7 @@ __all__ = [
     "retract",
     "save_draft",
     "send_back",
+    "set_budget",
     "set_line_order",
     "stage",
     "stage_for_test",

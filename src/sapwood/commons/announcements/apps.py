@@ -1,6 +1,9 @@
 """Django's view of this module."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
+from typing_extensions import override
 
 
 class AnnouncementsConfig(AppConfig):
@@ -9,3 +12,9 @@ class AnnouncementsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
     name = "sapwood.commons.announcements"
     label = "announcements"
+
+    @override
+    def ready(self) -> None:
+        """Make permissions, panels and jobs known."""
+        for name in ("permissions", "panels", "tasks"):
+            import_module(f"sapwood.commons.announcements.{name}")

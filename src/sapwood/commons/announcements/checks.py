@@ -34,16 +34,24 @@ class Report:
 
 def check_document(document: Mapping[str, JSON], *, organisation: str = "") -> Report:
     """Everything that keeps a document from being published, with its place in the document."""
-    try:
-        announcement = read_announcement(document_bytes(document, revision=1))
-    except FormatError as error:
-        return Report(problems=(Problem(error.message, error.hint, path=path_in(error)),))
+    if unreadable := check_format(document):
+        return Report(problems=unreadable)
+    announcement = read_announcement(document_bytes(document, revision=1))
     problems = [
         *_channel_problems(announcement, organisation),
         *_text_problems(announcement),
         *_link_problems(announcement),
     ]
     return Report(tuple(problems), tuple(_warnings(announcement)))
+
+
+def check_format(document: Mapping[str, JSON]) -> tuple[Problem, ...]:
+    """What keeps a document from being read at all; a draft must pass at least this."""
+    try:
+        read_announcement(document_bytes(document, revision=1))
+    except FormatError as error:
+        return (Problem(error.message, error.hint, path=path_in(error)),)
+    return ()
 
 
 def _channel_problems(item: Announcement, organisation: str) -> Iterator[Problem]:

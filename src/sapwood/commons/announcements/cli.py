@@ -1,14 +1,26 @@
 """Commands of announcements."""
 
+import random
+import uuid
 from pathlib import Path
+from typing import Any
 
 import click
 
 from sapwood.commons.announcements import api
 from sapwood.commons.announcements.data import FolderReport, Outcome
+from sapwood.commons.announcements.errors import AnnouncementNotFoundError
+from sapwood.commons.announcements.files.folder import MAX_SLUG_CHARS, SLUG
+from sapwood.commons.announcements.models import OPEN_STATES, Channel, Revision, Source, SourceKind, State
+from sapwood.commons.announcements.po import export_po, read_po
+from sapwood.commons.announcements.queries import newest
 from sapwood.core.clock import system_clock
 from sapwood.core.commands import Exit, emit, json_option
 from sapwood.core.data import Actor
+from sapwood.core.errors import ConflictError, NotFoundError, UsageError
+from sapwood.core.files import write_atomically
+from sapwood.core.http import default_client
+from sapwood.formats.publication import Audience
 
 WORDS = {
     Outcome.STAGED: "staged",
@@ -17,11 +29,63 @@ WORDS = {
     Outcome.NEEDS_CONSENT: "waits for the consent of the organisation that it describes",
     Outcome.INVALID: "not valid",
 }
+FILE = """\
+---
+uuid: {uuid}
+title: {title}
+summary: One or two sentences for people who read nothing else.
+kind: news
+# channel: community        security, releases, candidates, community or surveys; the kind suggests one
+# severity: none            none, low, medium, high, critical
+# audience: administrators  administrators, instructors, learners
+# publish_at: 2026-12-09
+# expires_at: 2027-01-31
+# condition:                which sites it concerns; all when left out
+#   fact: line
+#   op: ==
+#   value: teak
+# links:
+#   - kind: documentation
+#     title: More about it
+#     url: https://example.org/
+---
+The text, in Markdown. {{{{site_name}}}} becomes the institution's name.
+"""
 
 
 @click.group()
 def announce() -> None:
     """Write, import and publish announcements."""
+
+
+@announce.command()
+@click.argument("slug")
+@click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="Where to put the file.")
+@json_option
+def new(*, slug: str, folder: Path, as_json: bool) -> None:
+    """Start a Markdown file SLUG.md with a fresh uuid."""
+    if not SLUG.fullmatch(slug) or len(slug) > MAX_SLUG_CHARS:
+        raise UsageError(f"{slug!r} is not a slug.", hint="Use lower case letters, digits and hyphens.")
+    path = folder / f"{slug}.md"
+    key = uuid.uuid4()
+    text = FILE.format(uuid=key, title=slug.replace("-", " ").capitalize())
+    if not write_atomically(path, text, mode=0o644, replace=False):
+        raise ConflictError(f"{path} exists already.", hint="Edit it, or choose another slug.")
+    lines = [f"{path} is ready to be written.", f"Next: sapwood announce publish {folder} --dry-run"]
+    emit({"path": str(path), "uuid": str(key)}, lines, as_json=as_json)
+
+
+@announce.command(name="list")
+@click.option("--state", type=click.Choice(["open", *(s.value.lower() for s in State)]), help="Only these.")
+@json_option
+def list_all(*, state: str | None, as_json: bool) -> None:
+    """Every announcement with its newest revision."""
+    rows = newest(*State.values).order_by("-updated_at", "-pk")
+    if state is not None:
+        rows = rows.filter(state__in=OPEN_STATES if state == "open" else [state.upper()])
+    data = [_row(row) for row in rows]
+    lines = [f"{d['state']:<9}  {d['channel']:<10}  r{d['revision']:<3}  {d['slug']}  {d['title']}" for d in data]
+    emit(data, lines or ["There are no announcements."], as_json=as_json)
 
 
 @announce.command()
@@ -31,12 +95,191 @@ def announce() -> None:
 def publish(*, folder: Path, dry_run: bool, as_json: bool) -> None:
     """Validate, approve and stage the Markdown files in FOLDER; signing is 'sapwood channel sign'."""
     report = api.publish_folder(folder, actor=Actor.command(), now=system_clock().now(), dry_run=dry_run)
-    emit(
-        _as_data(report),
-        _as_lines(report),
-        as_json=as_json,
-        exit_code=Exit.ERROR if report.problems else Exit.GOOD,
+    code = Exit.ERROR if report.problems else Exit.GOOD
+    emit(_as_data(report), _as_lines(report), as_json=as_json, exit_code=code)
+
+
+@announce.command()
+@click.argument("slug")
+@click.option("--reason", required=True, help="Why, for the administrators who read it.")
+@click.option("--urgent", is_flag=True, help="Tell administrators at once.")
+@json_option
+def retract(*, slug: str, reason: str, urgent: bool, as_json: bool) -> None:
+    """Take a published announcement back; in the security channel a second person confirms it in the console."""
+    revision = _by_slug(slug)
+    row = api.retract(
+        revision.announcement.uuid, reason=reason, urgent=urgent, actor=Actor.command(), now=system_clock().now()
     )
+    done = row.staged_at is not None
+    words = "taken back; next: 'sapwood channel sign'" if done else "a second person has to confirm it in the console"
+    emit({"slug": slug, "staged": done}, [f"{slug}: {words}"], as_json=as_json)
+
+
+@announce.command()
+@click.argument("audience", type=click.Choice([item.value for item in Audience]))
+@click.argument("live_items", type=int)
+@json_option
+def budget(*, audience: str, live_items: int, as_json: bool) -> None:
+    """Set how many live announcements AUDIENCE should have at most."""
+    api.set_budget(audience, live_items=live_items, actor=Actor.command(), now=system_clock().now())
+    emit({"audience": audience, "live_items": live_items}, [f"{audience}: {live_items}"], as_json=as_json)
+
+
+@announce.command(name="import")
+@click.argument("source")
+@json_option
+def import_one(*, source: str, as_json: bool) -> None:
+    """Read the feed or blog called SOURCE now, if its server may be asked again."""
+    report: dict[str, Any] = api.import_source(
+        _source(source),
+        http=default_client(),
+        chance=random.Random(),  # noqa: S311 - spreads requests, guards nothing
+        actor=Actor.command(),
+        now=system_clock().now(),
+    )
+    code = Exit.ERROR if report["outcome"] in {"failed", "gone"} else Exit.GOOD
+    emit(report, _import_lines(report), as_json=as_json, exit_code=code)
+
+
+@announce.group()
+def sources() -> None:
+    """Feeds and blogs that are read on a schedule."""
+
+
+@sources.command(name="list")
+@json_option
+def list_sources(*, as_json: bool) -> None:
+    """Every source, and how its last reading went; exit 3 when one failed."""
+    rows = list(Source.objects.order_by("name"))
+    data = [_source_row(row) for row in rows]
+    lines = [f"{d['name']}  {d['url']}  {'trusted  ' if d['trusted'] else ''}{d['health']}" for d in data]
+    bad = any(row.last_error or row.gone for row in rows)
+    code = Exit.BAD_NEWS if bad else Exit.GOOD
+    emit(data, lines or ["There are no sources."], as_json=as_json, exit_code=code)
+
+
+@sources.command()
+@click.argument("name")
+@click.argument("url")
+@click.option("--wordpress", is_flag=True, help="URL is a WordPress site: read its posts, edits included.")
+@click.option("--channel", type=click.Choice(Channel.values), default="community", show_default=True)
+@click.option("--audience", type=click.Choice([a.value for a in Audience]), default="administrators", show_default=True)
+@click.option("--locale", default="en", show_default=True, help="The language of items that do not say theirs.")
+@click.option("--trusted", is_flag=True, help="Items without doubts go straight to the signers (one source at most).")
+@click.option("--allow-private", is_flag=True, help="The address lies in our own network, and may be plain http.")
+@json_option
+def add(*, name: str, url: str, wordpress: bool, as_json: bool, **options: Any) -> None:
+    """Read the feed or blog at URL from now on, into drafts."""
+    kind = SourceKind.WORDPRESS if wordpress else SourceKind.FEED
+    row = Source(name=name, url=url, kind=kind, **options)
+    api.add_source(row, actor=Actor.command(), now=system_clock().now())
+    emit(_source_row(row), [f"{name} is read within a quarter of an hour."], as_json=as_json)
+
+
+@sources.command()
+@click.argument("name")
+@json_option
+def remove(*, name: str, as_json: bool) -> None:
+    """Stop reading a source; what was imported stays."""
+    api.remove_source(_source(name), actor=Actor.command(), now=system_clock().now())
+    emit({"removed": name}, [f"{name} is no longer read."], as_json=as_json)
+
+
+@announce.group()
+def translation() -> None:
+    """Translations as gettext files."""
+
+
+@translation.command(name="export")
+@click.argument("slug")
+@click.argument("locale")
+@click.option("--output", type=click.Path(path_type=Path), help="A file; standard output when left out.")
+@json_option
+def export_one(*, slug: str, locale: str, output: Path | None, as_json: bool) -> None:
+    """Write the gettext file of one language of SLUG."""
+    text = export_po(_by_slug(slug), locale)
+    if output is not None:
+        write_atomically(output, text, mode=0o644)
+    lines = [text] if output is None else [f"{output} is ready to be translated."]
+    emit({"slug": slug, "locale": locale, "po": text}, lines, as_json=as_json)
+
+
+@translation.command(name="import")
+@click.argument("slug")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@json_option
+def import_translation(*, slug: str, file: Path, as_json: bool) -> None:
+    """Read a translated gettext file into a draft of SLUG, without a new alert."""
+    revision = _by_slug(slug)
+    locale, text = read_po(file.read_bytes(), revision)
+    draft = api.translate(
+        revision.announcement.uuid, locale=locale, text=text, actor=Actor.command(), now=system_clock().now()
+    )
+    emit(_row(draft), [f"{slug}: {locale} is in the draft of revision {draft.number}."], as_json=as_json)
+
+
+def _by_slug(slug: str) -> Revision:
+    found = newest(*State.values).filter(announcement__slug=slug).first()
+    if found is None:
+        raise AnnouncementNotFoundError(f"There is no announcement {slug!r}.", hint="See 'sapwood announce list'.")
+    return found
+
+
+def _source(name: str) -> Source:
+    found = Source.objects.filter(name=name).first()
+    if found is None:
+        raise NotFoundError(f"There is no source {name!r}.", hint="See 'sapwood announce sources list'.")
+    return found
+
+
+def _row(row: Revision) -> dict[str, Any]:
+    return {
+        "uuid": str(row.announcement.uuid),
+        "slug": row.announcement.slug,
+        "revision": row.number,
+        "state": row.state.lower(),
+        "title": row.title,
+        "kind": row.kind,
+        "channel": row.channel,
+        "audience": row.audience,
+        "severity": row.severity,
+        "locales": row.locales,
+        "alert": row.alert,
+        "sha256": row.sha256,
+    }
+
+
+def _source_row(row: Source) -> dict[str, Any]:
+    health = "not read yet"
+    if row.gone:
+        health = "gone for good"
+    elif row.last_error:
+        health = f"failed {row.failures} times: {row.last_error['message']}"
+    elif row.last_good_at:
+        health = f"last good reading {row.last_good_at:%Y-%m-%d %H:%M} UTC"
+    return {
+        "name": row.name,
+        "url": row.url,
+        "kind": row.kind.lower(),
+        "channel": row.channel,
+        "trusted": row.trusted,
+        "health": health,
+        "moved_to": row.moved_to,
+        "error": row.last_error,
+        "report": row.report,
+    }
+
+
+def _import_lines(report: dict[str, Any]) -> list[str]:
+    if report["outcome"] == "not_due":
+        return [f"{report['source']}: its server asks us to wait until {report['not_before']}"]
+    if "error" in report:
+        return [f"{report['source']}: {report['error']['message']} {report['error']['hint']}"]
+    names = ("new", "edited", "moved", "reused", "same", "staged", "conflicts")
+    counts = ", ".join(f"{report[name]} {name}" for name in names if report.get(name))
+    lines = [f"{report['source']}: {counts or report['outcome']}"]
+    lines += [f"  left out: {entry['title']!r}: {entry['why']}" for entry in report.get("refused", [])]
+    return lines + [f"  {problem}" for problem in report.get("problems", [])]
 
 
 def _as_data(report: FolderReport) -> dict[str, object]:

@@ -21,7 +21,9 @@ MAX_BYTES: Final = 2_000_000
 MAX_ENTRIES: Final = 2_000
 LINES: Final = ("title", "summary", "question", "seeks")
 _BLANK: Final = re.compile(r"\n[ \t]*\n+")
-_ADDRESS: Final = re.compile(r"(?:https?|mailto|javascript|data|ftp|file):[^\s)>\]\"']+|\]\(\s*<?([^)\s>]+)", re.IGNORECASE)
+_ADDRESS: Final = re.compile(
+    r"(?:https?|mailto|javascript|data|ftp|file):[^\s)>\]\"']+|\]\(\s*<?([^)\s>]+)", re.IGNORECASE
+)
 _PLACEHOLDER: Final = re.compile(r"\{\{[^{}]*\}\}")
 _CONTEXT: Final = re.compile(r"([0-9a-f-]{36}):([0-9]{1,9}):([a-z]+(?:\.[0-9]{1,4})?)", re.ASCII)
 
@@ -78,8 +80,9 @@ def read_po(raw: bytes, revision: Revision) -> tuple[str, dict[str, JSON]]:
     found, made_from = _translations(po, revision, source)
     missing = [block for block in source if block not in found]
     if missing:
+        names = ", ".join(missing[:5])
         raise TranslationFileError(
-            f"{len(missing)} of {len(source)} blocks are missing, fuzzy, or of another original: {', '.join(missing[:5])}.",
+            f"{len(missing)} of {len(source)} blocks are open or of another original: {names}.",
             hint="Export the file again and translate what is open.",
         )
     text: dict[str, JSON] = {name: found[name] for name in LINES if name in found}
@@ -142,7 +145,7 @@ def _fits(block: str, original: str, translation: str) -> None:
     """A translation says the same: no other link, no other placeholder, no new paragraphs."""
     if extra := _addresses(translation) - _addresses(original):
         raise TranslationFileError(
-            f"The translation of {block} links to {sorted(extra)[0][:80]!r}, which the original does not.",
+            f"The translation of {block} links to {min(extra)[:80]!r}, which the original does not.",
             hint="Keep the original's links.",
         )
     if set(_PLACEHOLDER.findall(translation)) != set(_PLACEHOLDER.findall(original)):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from sapwood.commons.announcements.views import authoring, consent, public
+from sapwood.commons.announcements.views import authoring, consent, public, sources
 
 app_name = "announcements"
 urlpatterns = [
@@ -11,6 +11,8 @@ urlpatterns = [
     path("announcements/feed.json", public.json_feed, name="json_feed"),
     path("announcements/<slug:slug>/", public.permalink, name="permalink"),
     path("consent/<str:token>/", consent.page, name="consent"),
+    path("sources/", sources.listing, name="sources"),
+    path("sources/<int:pk>/remove/", sources.remove, name="remove_source"),
     path("write/", authoring.listing, name="list"),
     path("write/new/", authoring.new, name="new"),
     path("write/<uuid:key>/", authoring.detail, name="detail"),

@@ -20,11 +20,12 @@ from sapwood.commons.announcements.errors import (
     ChangedError,
     WrongStateError,
 )
+from sapwood.commons.announcements.files.folder import MAX_SLUG_CHARS, SLUG
 from sapwood.commons.announcements.models import OPEN_STATES, Announcement, Reference, Relation, Revision, State
 from sapwood.commons.announcements.people import identity
 from sapwood.core import audit
 from sapwood.core.data import Actor
-from sapwood.core.errors import ConflictError
+from sapwood.core.errors import ConflictError, UsageError
 from sapwood.formats.canonical import JSON, sha256_hex
 from sapwood.formats.publication import pick_locale
 
@@ -135,6 +136,8 @@ def _announcement_of(document: Mapping[str, JSON], slug: str, now: dt.datetime) 
     key = uuid.UUID(str(document["uuid"]))
     known = Announcement.objects.select_for_update().filter(uuid=key).first()
     if known is None:
+        if not SLUG.fullmatch(slug) or len(slug) > MAX_SLUG_CHARS:
+            raise UsageError(f"{slug!r} is not a slug.", hint="Use lower case letters, digits and hyphens.")
         if Announcement.objects.filter(slug=slug).exists():
             raise ConflictError(f"Another announcement is called {slug!r}.", hint="Choose another slug.")
         return Announcement.objects.create(uuid=key, slug=slug, created_at=now)

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from sapwood.accounts.api import actor_of, permission_required, reach, require, user_has
+from sapwood.accounts.api import actor_of, permission_required, reach, reauthentication_required, require, user_has
 from sapwood.commons.announcements import api, queries
 from sapwood.commons.announcements.actions.approving import has_consent, is_approved, needs_second_person
 from sapwood.commons.announcements.actions.translating import stale_locales
@@ -219,9 +219,13 @@ def translate(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
 @permission_required(VIEW)
 @require_POST
 def act(request: HttpRequest, key: uuid.UUID, verb: str) -> HttpResponse:
-    """Do one thing to exactly the text that the person saw."""
+    """Do one thing to exactly the text that the person saw; taking back needs a fresh sign-in."""
     if verb not in _VERBS:
         raise Http404
+    return _act_after_sign_in(request, key, verb) if verb == "retract" else _act(request, key, verb)
+
+
+def _act(request: HttpRequest, key: uuid.UUID, verb: str) -> HttpResponse:
     code, words = _VERBS[verb]
     revision = _newest(key)
     require(request, code, revision)
@@ -237,6 +241,7 @@ def act(request: HttpRequest, key: uuid.UUID, verb: str) -> HttpResponse:
     return redirect("announcements:detail", key)
 
 
+_act_after_sign_in = reauthentication_required(_act)
 _VERBS: dict[str, tuple[str, Any]] = {
     "submit": (WRITE, gettext_lazy("Submitted for approval.")),
     "discard": (WRITE, gettext_lazy("The draft was thrown away.")),

@@ -10,6 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods
 
+from sapwood.accounts.api import public
 from sapwood.commons.announcements.actions.consenting import answer_consent, consent_for
 from sapwood.commons.announcements.documents import read_announcement
 from sapwood.commons.announcements.errors import ConsentLinkError
@@ -31,6 +32,7 @@ class AnswerForm(forms.Form):
         self.fields["comment"].label = _("A word to the author")
 
 
+@public
 @never_cache
 @sensitive_variables("token")
 @require_http_methods(["GET", "POST"])

@@ -16,6 +16,7 @@ from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
+from sapwood.accounts.api import public
 from sapwood.commons.announcements import queries, syndication
 from sapwood.commons.announcements.files.fields import is_locale
 from sapwood.commons.announcements.models import Revision, State
@@ -69,6 +70,7 @@ class Filter(forms.Form):
         return {name: value for name, value in self.cleaned_data.items() if value}
 
 
+@public
 @require_safe
 def listing(request: HttpRequest) -> HttpResponse:
     """The announcements page."""
@@ -91,6 +93,7 @@ def listing(request: HttpRequest) -> HttpResponse:
     return render(request, "sapwood/announcements/public_list.html", context)
 
 
+@public
 @require_safe
 def permalink(request: HttpRequest, slug: str) -> HttpResponse:
     """One announcement at its permanent address, with what it answered or what answered it."""
@@ -113,6 +116,7 @@ def permalink(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "sapwood/announcements/public_detail.html", context)
 
 
+@public
 @require_safe
 def atom(request: HttpRequest) -> HttpResponseBase:
     """The same items as Atom."""
@@ -120,6 +124,7 @@ def atom(request: HttpRequest) -> HttpResponseBase:
     return _conditional(request, syndication.atom(items, **context), "application/atom+xml; charset=utf-8")
 
 
+@public
 @require_safe
 def json_feed(request: HttpRequest) -> HttpResponseBase:
     """The same items as JSON Feed 1.1."""
