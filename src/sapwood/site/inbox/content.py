@@ -12,7 +12,7 @@ from sapwood.core import settings as typed
 from sapwood.formats.canonical import canonical_bytes, sha256_hex
 from sapwood.site.inbox import documents
 from sapwood.site.inbox.data import Choices, Text, Window, instant
-from sapwood.site.inbox.models import Approval, Brand, Item, LocalText, Revision
+from sapwood.site.inbox.models import Approval, Brand, HandOver, Item, LocalText, Revision
 
 VERSION = 1
 
@@ -27,6 +27,7 @@ class Draft:
     local: Mapping[str, LocalText]
     texts: Mapping[str, Text]
     brand: Mapping[str, str]
+    hand_over: str = ""
 
     @property
     def seen(self) -> str:
@@ -42,6 +43,7 @@ class Draft:
                     "texts": {locale: text.as_dict() for locale, text in sorted(self.texts.items())},
                     "links": [link.as_dict() for link in self.doc.links],
                     "brand": dict(self.brand),
+                    "hand_over": self.hand_over,
                 }
             )
         )
@@ -69,7 +71,10 @@ def draft(item: Item, *, revision: Revision | None = None) -> Draft:
     doc = documents.stored(row)
     local = {text.locale: text for text in item.local_texts.all()}
     texts = {**doc.texts, **{locale: text_of(text) for locale, text in local.items()}}
-    return Draft(item=item, revision=row, doc=doc, local=local, texts=texts, brand=brand_values())
+    handed = HandOver.objects.filter(item=item).values_list("template", flat=True).first()
+    return Draft(
+        item=item, revision=row, doc=doc, local=local, texts=texts, brand=brand_values(), hand_over=handed or ""
+    )
 
 
 def text_of(row: LocalText) -> Text:
@@ -97,6 +102,7 @@ def pinned(of: Draft, choices: Choices, *, now: dt.datetime) -> dict[str, Any]:
         "texts": {locale: of.texts[locale].as_dict() for locale in locales},
         "links": [link.as_dict() for link in of.doc.links],
         "event": of.doc.event,
+        "hand_over": of.hand_over,
         "survey_closes_at": instant(of.doc.survey_closes_at) if of.doc.survey_closes_at else None,
         "changed_here": sorted(locale for locale in of.local if locale in locales),
     }

@@ -103,6 +103,11 @@ def severity_rank(severity: str) -> int:
     return SEVERITIES.index(severity) if severity in SEVERITIES else SEVERITIES.index("medium")
 
 
+def is_security_channel(channel: str) -> bool:
+    """Whether a channel carries security publications, whoever publishes it."""
+    return channel.partition("@")[0] == "security"
+
+
 @dataclass(frozen=True)
 class Received:
     """One publication as the channel (or a plain feed) hands it over; `raw` is what was verified."""
@@ -118,6 +123,7 @@ class Received:
     received_at: dt.datetime
     verified_by: tuple[str, ...]
     published_at: dt.datetime | None
+    subscription: str = ""
 
 
 @dataclass(frozen=True)
@@ -258,4 +264,4 @@ def whole_second(value: dt.datetime) -> dt.datetime:
 
 def read_instant(text: str) -> dt.datetime:
     """The other way round."""
-    return dt.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return dt.datetime.fromisoformat(text)

@@ -39,6 +39,8 @@ class Doc:
     supersedes: tuple[str, ...]
     closes: tuple[str, ...]
     event: Mapping[str, Any] | None
+    alert: bool = True
+    channel: str = ""
 
     @property
     def title(self) -> str:
@@ -101,6 +103,8 @@ def of(item: Announcement) -> Doc:
         supersedes=tuple(str(uuid) for uuid in item.supersedes),
         closes=tuple(str(uuid) for uuid in item.closes),
         event=item.event.to_dict() if item.event else None,
+        alert=item.alert,
+        channel=item.channel,
     )
 
 
@@ -117,9 +121,10 @@ def _of_advisory(item: Advisory) -> Doc:
         publish_at=None,
         expires_at=None,
         survey_closes_at=None,
-        supersedes=(),
+        supersedes=tuple(str(uuid) for uuid in item.supersedes),
         closes=(),
         event=None,
+        channel=item.channel,
     )
 
 
@@ -139,6 +144,7 @@ def _of_release(item: Release) -> Doc:
         supersedes=(),
         closes=(),
         event=None,
+        channel=item.channel,
     )
 
 

@@ -162,6 +162,7 @@ class Cleared:
     texts: Mapping[str, Text]
     links: tuple[Link, ...]
     event: Mapping[str, Any] | None
+    hand_over: str
     cleared_at: dt.datetime
     seal: object
 
@@ -353,7 +354,7 @@ def _check_survey(content: Mapping[str, Any], now: dt.datetime) -> None:
 
 def _check_approvers(signers: Sequence[Signature], now: dt.datetime) -> None:
     for row in signers:
-        if not staff.still_may_approve(row.kind, row.key, row.person, now=now):
+        if not staff.still_may_approve(row.kind, row.person, now=now):
             raise ApproverError(
                 "Somebody who approved this may no longer approve", hint="Another administrator can approve it anew."
             )
@@ -380,6 +381,7 @@ def _cleared(approval: Approval, content: Mapping[str, Any], now: dt.datetime, p
         texts=MappingProxyType({locale: Text.of(parts) for locale, parts in content["texts"].items()}),
         links=tuple(Link(**link) for link in content["links"]),
         event=content.get("event"),
+        hand_over=content["hand_over"],
         cleared_at=now,
         seal=_SEAL,
     )

@@ -1,8 +1,9 @@
 """Addresses in items: none may tell somebody else which site or person follows it."""
 
 import re
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from uuid import UUID
 
 from django.conf import settings
 
@@ -11,9 +12,14 @@ from sapwood.core.errors import SapwoodError, UsageError
 
 # What a hand-over link may carry: which item, in which language, for which audience. Never who or where.
 ALLOWED: Final = frozenset({"item", "revision", "locale", "audience"})
-IDENTIFYING: Final = frozenset(
-    ["account", "actor", "anonymous_user_id", "anonymous_id", "client", "client_id", "cohort", "contact", "course", "course_id", "course_key", "domain", "email", "e-mail", "e_mail", "enrollment", "first_name", "firstname", "fullname", "full_name", "host", "hostname", "id_number", "identity", "idnumber", "installation", "instance", "institution", "ip", "ip_address", "last_name", "lastname", "learner", "learner_id", "lms_url", "login", "mail", "member", "name", "org", "organisation", "organization", "person", "person_id", "phone", "platform", "referrer", "respondent", "school", "session", "session_id", "site", "site_id", "site_name", "site_url", "siteid", "siteurl", "sitename", "student", "student_id", "sub", "subdomain", "tenant", "token", "u", "uid", "uname", "user", "user_email", "user_id", "user_name", "userid", "username", "uuid", "university"]
-)
+_NAMING: Final = """account actor anonymous_id anonymous_user_id client client_id cohort contact course course_id
+    course_key domain e-mail e_mail email enrollment first_name firstname full_name fullname host hostname
+    id_number identity idnumber installation instance institution ip ip_address last_name lastname learner
+    learner_id lms_url login mail member name org organisation organization person person_id phone platform
+    referrer respondent school session session_id site site_id site_name site_url siteid sitename siteurl
+    student student_id sub subdomain tenant token u uid uname university user user_email user_id user_name
+    userid username uuid"""
+IDENTIFYING: Final = frozenset(_NAMING.split())
 _PLACEHOLDER: Final = re.compile(
     r"\{+\s*([^{}]*?)\s*\}+|%7B+([^%]*)%7D+|\[([A-Za-z_:. ]+)\]|<([A-Za-z_. ]+)>|\$([A-Za-z_]+)", re.IGNORECASE
 )
@@ -69,6 +75,43 @@ def fill(template: str, *, item: str, revision: int, locale: str, audience: str)
     checked = check_template(template)
     values = {"item": item, "revision": str(revision), "locale": locale, "audience": audience}
     return re.sub(r"\{(\w+)\}", lambda found: values[found[1]], checked)
+
+
+class HandsOver(Protocol):
+    """What a hand-over link is filled from: a cleared item."""
+
+    @property
+    def hand_over(self) -> str:
+        """The approved template."""
+        ...
+
+    @property
+    def publication(self) -> UUID:
+        """Which item."""
+        ...
+
+    @property
+    def revision(self) -> int:
+        """Which revision of it."""
+        ...
+
+    @property
+    def audience(self) -> str:
+        """For which audience."""
+        ...
+
+
+def hand_over(cleared: HandsOver, locale: str) -> str:
+    """The link to the institution's own tool, for one language; empty when the item has none."""
+    if not cleared.hand_over:
+        return ""
+    return fill(
+        cleared.hand_over,
+        item=str(cleared.publication),
+        revision=cleared.revision,
+        locale=locale,
+        audience=str(cleared.audience),
+    )
 
 
 def identifying_part(url: str) -> str:

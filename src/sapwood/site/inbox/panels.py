@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from sapwood.accounts.api import user_has
 from sapwood.console.registry import MenuEntry, Need, register_menu, register_need
 from sapwood.site.inbox import api, staff
-from sapwood.site.inbox.data import SEVERITIES, Decision, Upstream
+from sapwood.site.inbox.data import SEVERITIES, Decision, Upstream, is_security_channel
 from sapwood.site.inbox.models import Item
 
 
@@ -34,6 +34,22 @@ def needs(request: HttpRequest) -> Iterable[Need]:
             action=_("See") if row.decision == Decision.APPROVED else _("Review"),
             at=row.raised_at,
         )
+    for waiting in api.held()[:3]:
+        yield Need(
+            severity="medium",
+            text=_("A delivery is held: %(why)s") % {"why": waiting.held},
+            url=reverse("inbox:review", args=[waiting.approval.item_id]),
+            action=_("See"),
+            at=waiting.due_at,
+        )
+    open_ends = api.open_ends()
+    if open_ends:
+        yield Need(
+            severity="medium",
+            text=_("%(count)d deliveries are uncertain or failed.") % {"count": open_ends},
+            url=reverse("inbox:deliveries"),
+            action=_("Look"),
+        )
     for asked in api.mass_withdrawals():
         yield Need(
             severity="high",
@@ -47,7 +63,7 @@ def needs(request: HttpRequest) -> Iterable[Need]:
 
 def _severity(row: Item) -> str:
     word = SEVERITIES[min(row.severity_rank, len(SEVERITIES) - 1)]
-    if row.upstream == Upstream.RETRACTED and row.channel == "security":
+    if row.upstream == Upstream.RETRACTED and is_security_channel(row.channel):
         return "critical"
     return "info" if word == "none" else word
 
@@ -66,4 +82,6 @@ def _text(row: Item) -> Any:
 
 register_menu(MenuEntry("inbox", gettext_lazy("Inbox"), "inbox:list", order=20, permission=staff.VIEW, badge=badge))
 register_menu(MenuEntry("announcements", gettext_lazy("Announcements"), "inbox:announcements", order=25))
+register_menu(MenuEntry("audiences", gettext_lazy("Audiences"), "inbox:people", order=60, permission=staff.PEOPLE))
+register_menu(MenuEntry("trust", gettext_lazy("Trust"), "inbox:trust", order=65, permission=staff.TRUST))
 register_need(needs)

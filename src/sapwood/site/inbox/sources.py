@@ -2,12 +2,14 @@
 
 import datetime as dt
 from collections.abc import Sequence
-from importlib import import_module
-from importlib.util import find_spec
-from typing import Any, Protocol
+from typing import Protocol
 
-from sapwood.formats.conditions import Condition
+from sapwood.channel import api as channel
+from sapwood.formats.conditions import Condition, evaluate
 from sapwood.formats.logic import Verdict
+from sapwood.formats.sitefacts import SiteFacts
+from sapwood.formats.versions import LineOrder
+from sapwood.site.facts import api as facts
 from sapwood.site.inbox.data import Received
 
 
@@ -18,8 +20,8 @@ class ChannelSource(Protocol):
         """Publications after a position, in the order of their arrival."""
         ...
 
-    def channels(self) -> Sequence[str]:
-        """The names of the channels that this site subscribes to."""
+    def channels(self) -> Sequence[tuple[str, str]]:
+        """(subscription, channel) of everything that this site subscribes to."""
         ...
 
 
@@ -36,7 +38,6 @@ class Channel:
 
     def received(self, after_id: int, limit: int) -> Sequence[Received]:
         """Publications after a position, in the order of their arrival."""
-        api = import_module("sapwood.channel.api")
         return [
             Received(
                 id=row.id,
@@ -50,27 +51,25 @@ class Channel:
                 received_at=row.received_at,
                 verified_by=tuple(row.verified_by),
                 published_at=row.published_at,
+                subscription=row.subscription,
             )
-            for row in api.received(after_id, limit)
+            for row in channel.received(after_id, limit)
         ]
 
-    def channels(self) -> Sequence[str]:
-        """The names of the channels that this site subscribes to."""
-        api = import_module("sapwood.channel.api")
-        return [health.name for health in api.channel_health()]
+    def channels(self) -> Sequence[tuple[str, str]]:
+        """(subscription, channel) of everything that this site subscribes to."""
+        return [(health.subscription, health.name) for health in channel.channel_health()]
 
 
 class Facts:
-    """The facts of this site, from the module that gathers them."""
+    """The facts of this site, from the module that gathers them; read once per run."""
+
+    def __init__(self) -> None:
+        self._known: tuple[SiteFacts | None, LineOrder] | None = None
 
     def judge(self, condition: Condition, *, now: dt.datetime) -> Verdict:  # noqa: ARG002 - the shape of a source
-        """Whether a condition holds here."""
-        evaluate = import_module("sapwood.formats.conditions").evaluate
-        verdict: Verdict = evaluate(condition, self._facts())
-        return verdict
-
-    @staticmethod
-    def _facts() -> Any:
-        if find_spec("sapwood.site.facts.api") is None:
-            return {}
-        return import_module("sapwood.site.facts.api").current_facts() or {}
+        """Whether a condition holds here; without facts, nobody can tell."""
+        if self._known is None:
+            self._known = (facts.current_facts(), facts.line_order())
+        known, lines = self._known
+        return evaluate(condition, known if known is not None else {}, lines=lines)

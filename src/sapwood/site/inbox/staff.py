@@ -68,7 +68,7 @@ def human_behind(actor: Actor) -> str:
     return f"{actor.kind.value}:{actor.key}"
 
 
-def still_may_approve(kind: str, key: str, person: str, *, now: dt.datetime) -> bool:
+def still_may_approve(kind: str, person: str, *, now: dt.datetime) -> bool:
     """Whether whoever signed an approval could still sign it now."""
     if kind == ActorKind.COMMAND:
         return True

@@ -14,11 +14,25 @@ def import_received(ctx: JobContext) -> None:
     ctx.progress(report.seen, report.seen, f"{report.fresh} new, {report.revised} revised")
 
 
+@job("inbox.feeds")
+def poll_feeds(ctx: JobContext) -> None:
+    """Ask the plain feeds that this site reads."""
+    count = api.poll_feeds(now=ctx.now())
+    ctx.progress(count, count, f"{count} new or edited")
+
+
 @job("inbox.deliver_due")
 def deliver_due(ctx: JobContext) -> None:
     """Deliver what is due."""
     report = api.deliver_due(clock=ctx.clock)
     ctx.progress(report.sent, report.sent + report.waiting, f"{report.sent} sent")
+
+
+@job("inbox.digest")
+def digest(ctx: JobContext) -> None:
+    """Send the daily digests."""
+    count = api.deliver_digests(clock=ctx.clock)
+    ctx.progress(count, count, f"{count} digests")
 
 
 @job("inbox.retire")
@@ -29,5 +43,7 @@ def retire(ctx: JobContext) -> None:
 
 
 every("inbox.import", dt.timedelta(minutes=1))
+every("inbox.feeds", dt.timedelta(minutes=10), jitter=dt.timedelta(minutes=5))
 every("inbox.deliver_due", dt.timedelta(minutes=1))
+every("inbox.digest", dt.timedelta(days=1), jitter=dt.timedelta(minutes=20))
 every("inbox.retire", dt.timedelta(minutes=5))

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from sapwood.accounts.api import public
-from sapwood.site.inbox.views import announcements, review
+from sapwood.site.inbox.views import announcements, deliveries, feedback, feeds, people, review, trust
 
 app_name = "inbox"
 urlpatterns = [
@@ -18,7 +18,38 @@ urlpatterns = [
     path("inbox/<int:item_id>/withdraw", review.withdraw, name="withdraw"),
     path("inbox/<int:item_id>/keep", review.keep, name="keep"),
     path("inbox/<int:item_id>/text/<str:locale>", review.text, name="text"),
+    path("inbox/<int:item_id>/preview", review.preview, name="preview"),
+    path("inbox/<int:item_id>/answer", feedback.answer, name="answer"),
+    path("inbox/<int:item_id>/hand-over", feedback.hand_over, name="hand_over"),
     path("inbox/withdrawals/<int:withdrawal_id>", review.mass_withdrawal, name="mass_withdrawal"),
+    path("deliveries/", deliveries.deliveries, name="deliveries"),
+    path("deliveries/<uuid:delivery>/repeat", deliveries.repeat, name="repeat"),
+    path("deliveries/<uuid:delivery>/give-up", deliveries.give_up, name="give_up"),
+    path("trust/", trust.trust, name="trust"),
+    path("trust/open", trust.open_channel, name="open_channel"),
+    path("trust/revoke", trust.revoke_channel, name="revoke_channel"),
+    path("trust/two-people", trust.two_people, name="two_people"),
+    path("trust/public", trust.set_public, name="set_public"),
+    path("trust/brand", trust.set_brand, name="set_brand"),
+    path("trust/webhooks", trust.add_webhook, name="add_webhook"),
+    path("trust/webhooks/<uuid:webhook>", trust.change_webhook, name="change_webhook"),
+    path("trust/rules", trust.add_rule, name="add_rule"),
+    path("trust/rules/<int:rule_id>", trust.remove_rule, name="remove_rule"),
+    path("trust/feeds", trust.subscribe_feed, name="subscribe_feed"),
+    path("trust/feeds/<int:feed_id>", trust.unsubscribe_feed, name="unsubscribe_feed"),
+    path("people/", people.people, name="people"),
+    path("people/add", people.add, name="people_add"),
+    path("people/import", people.import_csv, name="people_import"),
+    path("people/export", people.export_csv, name="people_export"),
+    path("people/erase", people.erase, name="people_erase"),
+    path("people/invite", people.invite, name="people_invite"),
     path("announcements/", public(announcements.index), name="announcements"),
+    path("announcements/brand.css", public(announcements.brand_css), name="brand_css"),
     path("announcements/<int:item_id>/", public(announcements.one), name="announcement"),
+    path("announcements/atom/<str:audience>/<str:locale>.xml", public(feeds.atom), name="atom"),
+    path("announcements/subscribe", public(people.subscribe), name="subscribe"),
+    path("announcements/mine", people.mine, name="mine"),
+    path("announcements/confirm/<str:token>", public(people.confirm), name="confirm"),
+    path("announcements/unsubscribe/<str:token>", public(people.unsubscribe), name="unsubscribe"),
+    path("announcements/choices/<str:token>", public(people.subscription), name="subscription"),
 ]

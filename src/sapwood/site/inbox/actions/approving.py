@@ -20,6 +20,7 @@ from sapwood.site.inbox.data import (
     OutletKind,
     Upstream,
     Window,
+    is_security_channel,
     whole_second,
 )
 from sapwood.site.inbox.models import Approval, ChannelPolicy, Dispatch, Item, Signature
@@ -193,7 +194,7 @@ def _check(draft: content.Draft, choices: Choices, *, now: dt.datetime, confirm_
 
 def is_security(draft: content.Draft) -> bool:
     """Whether losing an address could keep somebody from a fix."""
-    return draft.item.channel == "security" or draft.doc.kind in {"advisory", "security_pre_announcement"}
+    return is_security_channel(draft.item.channel) or draft.doc.kind in {"advisory", "security_pre_announcement"}
 
 
 def _listed(found: Sequence[str]) -> str:

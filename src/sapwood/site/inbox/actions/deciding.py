@@ -129,7 +129,7 @@ def _not_approved(item: Item) -> None:
         raise DecidedError("This item is approved", hint="Withdraw the approval first.")
 
 
-def _decide(
+def _decide(  # noqa: PLR0913 - one place writes every decision
     item: Item,
     decision: Decision,
     *,

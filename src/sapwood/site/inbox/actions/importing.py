@@ -3,7 +3,7 @@
 import datetime as dt
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from django.db import InterfaceError, OperationalError, transaction
@@ -24,6 +24,7 @@ from sapwood.site.inbox.data import (
     RuleEffect,
     Upstream,
     Verdict,
+    is_security_channel,
     severity_rank,
 )
 from sapwood.site.inbox.models import Binding, ChannelPolicy, Cursor, Item, MassWithdrawal, Retraction, Revision, Rule
@@ -75,8 +76,8 @@ def import_received(
     """
     who = actor or Actor.system("inbox.import")
     reader, judge, tally = source or Channel(), facts or Facts(), _Tally()
-    for name in reader.channels():
-        know_channel(name, now=now)
+    for subscription, name in reader.channels():
+        know_channel(name, subscription=subscription, now=now)
     while batch := reader.received(_position(), BATCH):
         held_back = _mass_withdrawals(batch, now=now, actor=who)
         for row in batch:
@@ -91,25 +92,33 @@ def import_received(
     return tally.report()
 
 
-def know_channel(name: str, *, now: dt.datetime) -> ChannelPolicy:
-    """The policy of a channel. A new channel is trusted with administrators only; what came before now is backlog."""
-    row, _ = ChannelPolicy.objects.get_or_create(
-        channel=name, defaults={"stage": Audience.ADMINISTRATORS, "quiet_before": now}
-    )
+def know_channel(name: str, *, now: dt.datetime, subscription: str = "") -> ChannelPolicy:
+    """The policy of a channel. A new channel is trusted with administrators only; what came before now is backlog.
+
+    Two publishers may both have a channel of the same name: the first one known here has the plain name, and trust
+    in it never reaches the other, which stands as `name@subscription`.
+    """
+    fresh = {"stage": Audience.ADMINISTRATORS, "quiet_before": now, "subscription": subscription}
+    row, _ = ChannelPolicy.objects.get_or_create(channel=name, defaults=fresh)
+    if row.subscription != subscription:
+        row, _ = ChannelPolicy.objects.get_or_create(channel=f"{name}@{subscription}"[:100], defaults=fresh)
     return row
 
 
 def take_in(
     row: Received, *, now: dt.datetime, actor: Actor, facts: SiteFactsSource, tally: "_Tally | None" = None
 ) -> None:
-    """One document, inside the caller's transaction; a document that cannot be read becomes a visible item with a note."""
+    """One document, inside the caller's transaction; what cannot be read becomes a visible item with a note."""
     count = tally or _Tally()
     count.seen += 1
     if row.type in documents.NOT_FOR_PEOPLE:
         return
+    said = row.channel
+    policy = know_channel(said, subscription=row.subscription, now=row.received_at)
+    row = replace(row, channel=policy.channel)
     try:
         with transaction.atomic():
-            _read(row, now=now, actor=actor, facts=facts, tally=count)
+            _read(row, said, now=now, actor=actor, facts=facts, tally=count)
     except (OperationalError, InterfaceError):
         raise  # the database, not the document: the next import tries again
     except FormatError as error:
@@ -119,13 +128,19 @@ def take_in(
         _unreadable(row, "Sapwood failed to read it; the log has the details.", now=now, actor=actor, tally=count)
 
 
-def _read(row: Received, *, now: dt.datetime, actor: Actor, facts: SiteFactsSource, tally: "_Tally") -> None:
+def _read(row: Received, said: str, *, now: dt.datetime, actor: Actor, facts: SiteFactsSource, tally: "_Tally") -> None:
     if sha256_hex(row.raw) != row.sha256:
         raise FormatError("The stored bytes are not those that were verified", hint="Pull the channel again.")
     if row.type == "retraction":
         _retract(documents.withdrawal(row.raw), row, now=now, actor=actor, tally=tally)
     else:
-        _arrive(row, documents.read(row.raw), now=now, actor=actor, facts=facts, tally=tally)
+        doc = documents.read(row.raw)
+        if doc.channel != said:
+            raise FormatError(
+                f"It says that it belongs to the channel {doc.channel}, but came on {said}",
+                hint="Tell its publisher.",
+            )
+        _arrive(row, doc, now=now, actor=actor, facts=facts, tally=tally)
 
 
 def _position() -> int:
@@ -155,7 +170,7 @@ def _arrive(
 def _first(
     row: Received, doc: documents.Doc, *, now: dt.datetime, actor: Actor, facts: SiteFactsSource, tally: _Tally
 ) -> None:
-    policy = know_channel(row.channel, now=row.received_at)
+    policy = ChannelPolicy.objects.get(channel=row.channel)
     item = Item(
         channel=row.channel,
         publication=row.uuid,
@@ -250,7 +265,7 @@ def _keep(item: Item, row: Received) -> None:
     )
 
 
-def _revise(
+def _revise(  # noqa: PLR0913 - both revisions, and who and when
     item: Item,
     old: documents.Doc | None,
     doc: documents.Doc,
@@ -261,19 +276,20 @@ def _revise(
     facts: SiteFactsSource,
 ) -> None:
     """A newer revision never touches what was approved: an approved item is reopened beside its approval."""
-    quiet = old is not None and documents.only_adds_languages(old, doc)
+    added = old is not None and documents.only_adds_languages(old, doc)
+    quiet = added or not doc.alert
     rank_before = item.severity_rank
     _describe(item, doc)
     _judge(item, doc, now=now, facts=facts)
     item.revision = row.revision
     touched = item.decision == Decision.APPROVED or item.local_texts.exists()
-    if item.upstream in {Upstream.CURRENT, Upstream.REVISED, Upstream.EXPIRED} and not quiet:
+    if item.upstream in {Upstream.CURRENT, Upstream.REVISED, Upstream.EXPIRED} and not added:
         item.upstream = Upstream.REVISED if touched else Upstream.CURRENT
     louder = item.severity_rank >= HIGH and item.severity_rank > rank_before and item.verdict != Verdict.NO
     if item.decision in {Decision.ARCHIVED, Decision.REJECTED} and louder:
         item.decision, item.decided_at = Decision.NEW, None
         item.raised_at = now
-    elif not quiet and (item.decision == Decision.APPROVED or item.decision == Decision.IN_REVIEW):
+    elif not quiet and (item.decision in {Decision.APPROVED, Decision.IN_REVIEW}):
         item.raised_at = now
     elif item.decision == Decision.SNOOZED and louder:
         item.decision, item.snoozed_until, item.raised_at = Decision.NEW, None, now
@@ -284,7 +300,7 @@ def _revise(
         action="inbox.revise",
         subject=item.subject,
         at=now,
-        details={"revision": row.revision, "sha256": row.sha256, "only_new_languages": quiet},
+        details={"revision": row.revision, "sha256": row.sha256, "only_new_languages": added},
     )
 
 
@@ -358,7 +374,7 @@ def _retract(found: documents.Withdrawal, row: Received, *, now: dt.datetime, ac
 def retract_item(item: Item, reason: str, *, now: dt.datetime, actor: Actor, urgent: bool = False) -> None:
     """Mark one item as taken back by its source, inside the caller's transaction; security is always urgent."""
     item.upstream = Upstream.RETRACTED
-    if urgent or item.channel == "security":
+    if urgent or is_security_channel(item.channel):
         item.severity_rank = max(item.severity_rank, HIGH)
     item.retraction = reason[:500]
     _settle(item, now=now)
@@ -384,7 +400,7 @@ def _unreadable(row: Received, error: str, *, now: dt.datetime, actor: Actor, ta
         item.save(update_fields=["note"])
         action = "inbox.unreadable_revision"
     else:
-        policy = know_channel(row.channel, now=row.received_at)
+        policy = ChannelPolicy.objects.get(channel=row.channel)
         quiet = (row.published_at or row.received_at) <= policy.quiet_before
         item = Item.objects.create(
             channel=row.channel,
@@ -414,7 +430,8 @@ def _mass_withdrawals(batch: Sequence[Received], *, now: dt.datetime, actor: Act
     by_channel: dict[str, list[Received]] = {}
     for row in batch:
         if row.type == "retraction":
-            by_channel.setdefault(row.channel, []).append(row)
+            policy = know_channel(row.channel, subscription=row.subscription, now=row.received_at)
+            by_channel.setdefault(policy.channel, []).append(row)
     held: set[int] = set()
     for channel, rows in by_channel.items():
         wanted = {}

@@ -36,7 +36,7 @@ class _Scope:
 
 
 @transaction.atomic
-def save_text(
+def save_text(  # noqa: PLR0913 - a text, its place, and what it was made from
     item_id: int,
     locale: str,
     text: Text,

@@ -29,9 +29,9 @@ def inbox() -> None:
 @click.option("--limit", default=25, show_default=True, type=click.IntRange(1, MAX_PAGE_SIZE), help="How many.")
 @click.option("--after", default="", help="The place after which to go on (`after` of the last answer).")
 @json_option
-def list_items(*, tab: str, channel: str, kind: str, severity: str, limit: int, after: str, as_json: bool) -> None:
+def list_items(*, limit: int, after: str, as_json: bool, **wanted: str) -> None:
     """Items: what waits for a decision, or another list."""
-    page = api.items(api.Filter(tab, channel, kind, severity), after=after, size=limit)
+    page = api.items(api.Filter(**wanted), after=after, size=limit)
     data = {"items": [shapes.item_dict(row) for row in page.rows], "after": page.after}
     lines = [
         f"{row.pk:>6}  {row.severity:<8}  {row.decision:<9}  {row.upstream:<10}  {row.channel:<10}  {row.title}"
@@ -141,7 +141,7 @@ def deliveries(*, item_id: int | None, state: str | None, limit: int, after: str
     data = {"deliveries": [shapes.delivery_dict(row) for row in page.rows], "after": page.after}
     bad = any(row.state in {DeliveryState.FAILED, DeliveryState.UNCERTAIN} for row in page.rows)
     lines = [
-        f"{row.uuid}  item {row.approval.item_id:<5}  {row.outlet:<8} {row.state:<9}  {row.target or '-'}  {row.reason}".rstrip()
+        f"{row.uuid}  item {row.approval.item_id:<5}  {row.outlet:<8} {row.state:<9}  {row.target or '-'}  {row.reason}"
         for row in page.rows
     ]
     emit(data, lines or ["No deliveries."], as_json=as_json, exit_code=Exit.BAD_NEWS if bad else Exit.GOOD)
@@ -152,11 +152,11 @@ def deliveries(*, item_id: int | None, state: str | None, limit: int, after: str
 def import_now(*, as_json: bool) -> None:
     """Take in what the channel received; the worker does so every minute."""
     report = api.import_received(now=system_clock().now(), actor=Actor.command())
-    lines = [
+    counts = (
         f"{report.seen} seen, {report.fresh} new, {report.revised} revised, {report.retracted} retracted, "
-        f"{report.filed} archived, {report.unreadable} unreadable",
-        *[f"  {problem}" for problem in report.problems],
-    ]
+        f"{report.filed} archived, {report.unreadable} unreadable"
+    )
+    lines = [counts, *[f"  {problem}" for problem in report.problems]]
     emit(report.as_dict(), lines, as_json=as_json)
 
 
@@ -179,4 +179,4 @@ def _lines(found: api.Review) -> list[str]:
         lines += ["", f"[{language.locale}]{mark} {language.final.title}", language.final.summary, language.final.body]
     lines += ["", *[f"  link: {link.title or link.kind}  {link.report.url}" for link in found.links]]
     lines += [f"seen {found.seen}"] if found.seen else []
-    return [line for line in lines if line is not None]
+    return lines

@@ -136,7 +136,7 @@ class LocalText(models.Model):
 
 
 class Binding(models.Model):
-    """ "You asked, we did": `item` closes the request `request`, or supersedes it."""
+    """One item closes a request ("you asked, we did"), or supersedes an older item."""
 
     class Kind(models.TextChoices):
         """What one item does to another."""
@@ -169,6 +169,7 @@ class ChannelPolicy(models.Model):
     """How far this site trusts a channel. Every channel starts at administrators only."""
 
     channel = models.CharField(max_length=100, unique=True)
+    subscription = models.CharField(max_length=100, blank=True)
     stage = models.CharField(max_length=20, choices=Audience.choices, default=Audience.ADMINISTRATORS)
     two_people = models.BooleanField(default=True)
     open_to_opt_in = models.BooleanField(default=False)
@@ -251,4 +252,24 @@ class FeedSubscription(models.Model):
     @property
     def channel(self) -> str:
         """The name under which its items stand in the inbox."""
-        return f"feed:{self.name}"
+        return f"feed-{self.name}"
+
+
+class FeedSeen(models.Model):
+    """What this site remembers of one entry of a feed, so that a moved or edited one is recognised."""
+
+    feed = models.ForeignKey(FeedSubscription, on_delete=models.CASCADE, related_name="seen")
+    publication = models.UUIDField()
+    guid = models.CharField(max_length=2000)
+    url = models.CharField(max_length=2100, blank=True)
+    title = models.CharField(max_length=500, blank=True)
+    fingerprint = models.CharField(max_length=128)
+    published_at = models.DateTimeField(null=True, blank=True)
+    revision = models.PositiveIntegerField(default=1)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["feed", "publication"], name="inbox_feedseen_once")]
+
+    def __str__(self) -> str:
+        return self.title

@@ -63,7 +63,7 @@ class StreamOptIn(models.Model):
 
 
 class Bounce(models.Model):
-    """An address that mail servers refuse for good. Kept as a keyed hash, so that erasing a person forgets the address."""
+    """An address that mail servers refuse for good, as a keyed hash: erasing a person forgets the address."""
 
     address_key = models.CharField(max_length=64, unique=True)
     reason = models.CharField(max_length=300)

@@ -10,9 +10,10 @@ from typing import Final, Generic, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 
+from sapwood.core.clock import system_clock
 from sapwood.core.errors import NotFoundError, UsageError
-from sapwood.site.inbox.data import HIGH, Decision, Upstream
-from sapwood.site.inbox.models import Binding, Delivery, Item, MassWithdrawal
+from sapwood.site.inbox.data import HIGH, Decision, DeliveryState, OutletKind, Upstream, is_security_channel
+from sapwood.site.inbox.models import Binding, Delivery, Dispatch, Item, MassWithdrawal
 
 PAGE_SIZE: Final = 25
 MAX_PAGE_SIZE: Final = 100
@@ -141,10 +142,25 @@ def deliveries(
     return Page(found[:size], token([found[size - 1].pk]) if len(found) > size else "")
 
 
+def held() -> list[Dispatch]:
+    """Approved deliveries that the gate holds back, with the reason."""
+    rows = Dispatch.objects.filter(done_at=None).exclude(held="").select_related("approval__item")
+    return list(rows.order_by("pk")[:50])
+
+
+def open_ends(now: dt.datetime | None = None) -> int:
+    """How many deliveries need a person: failed, or uncertain for longer than a hand-over takes."""
+    old = (now or system_clock().now()) - dt.timedelta(minutes=2)
+    rows = Delivery.objects.filter(
+        Q(state=DeliveryState.FAILED) | Q(state=DeliveryState.UNCERTAIN, outlet=OutletKind.MAIL, started_at__lt=old)
+    )
+    return rows.count()
+
+
 def is_urgent(row: Item) -> bool:
     """Whether somebody should look tonight: high severity, or a security item taken back after approval."""
     taken_back = row.upstream == Upstream.RETRACTED and row.decision == Decision.APPROVED
-    return row.severity_rank >= HIGH or (taken_back and row.channel == "security")
+    return row.severity_rank >= HIGH or (taken_back and is_security_channel(row.channel))
 
 
 def oldest_wait(now: dt.datetime) -> dt.timedelta | None:

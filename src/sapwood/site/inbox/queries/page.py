@@ -40,10 +40,17 @@ def open_audiences(reader: Reader, outlet: OutletKind = OutletKind.PAGE) -> list
 
 
 def announcements(
-    reader: Reader, *, now: dt.datetime, after: str = "", outlet: OutletKind = OutletKind.PAGE, size: int = PAGE_SIZE
+    reader: Reader,
+    *,
+    now: dt.datetime,
+    after: str = "",
+    outlet: OutletKind = OutletKind.PAGE,
+    size: int = PAGE_SIZE,
+    only: Audience | None = None,
 ) -> Published:
-    """What this reader may read, newest first."""
-    rows = _standing(open_audiences(reader, outlet), outlet, now)
+    """What this reader may read, newest first; of every audience that is open to them, or of one."""
+    allowed = [audience for audience in open_audiences(reader, outlet) if only in {None, audience}]
+    rows = _standing(allowed, outlet, now)
     if after:
         (last,) = read_token(after, 1)
         rows = rows.filter(pk__lt=last)
@@ -53,7 +60,7 @@ def announcements(
 
 
 def announcement(item_id: int, reader: Reader, *, now: dt.datetime) -> gate.Cleared:
-    """One announcement by its permanent address. Raises NotFoundError, or WithdrawnError for what was published once."""
+    """One announcement by its permanent address. Raises NotFoundError, or WithdrawnError when it is over."""
     ever = Delivery.objects.filter(
         approval__item_id=item_id,
         outlet=OutletKind.PAGE,
@@ -70,7 +77,7 @@ def announcement(item_id: int, reader: Reader, *, now: dt.datetime) -> gate.Clea
 
 
 def closing(item_ids: Sequence[int], reader: Reader, *, now: dt.datetime) -> dict[int, list[gate.Cleared]]:
-    """ "You asked, we did": for each of these requests, the published items that close it."""
+    """For each of these requests, the published items that close it ("you asked, we did")."""
     requests = dict(Item.objects.filter(pk__in=item_ids).values_list("publication", "pk"))
     bound = Binding.objects.filter(kind=Binding.Kind.CLOSES, request__in=requests).values_list("request", "item_id")
     by_item: dict[int, list[int]] = {}

@@ -70,6 +70,7 @@ class Review:
     requests: Sequence[Item] = ()
     answers: Sequence[Item] = ()
     event: Mapping[str, Any] | None = None
+    hand_over: str = ""
     approved_texts: Mapping[str, Text] = field(default_factory=dict)
 
     @property
@@ -112,6 +113,7 @@ def review(item_id: int) -> Review:
         removed_links=draft.removed_links(),
         three_way=three_way(row, draft),
         event=draft.doc.event,
+        hand_over=draft.hand_over,
         approved_texts=approved_texts(row.approval) if row.approval else {},
         **common,
     )
@@ -152,7 +154,7 @@ def _language(draft: content.Draft, locale: str) -> Language:
         original=draft.doc.texts.get(locale),
         local=draft.texts[locale] if row else None,
         base_revision=row.base_revision if row else None,
-        behind=bool(row) and row.base_revision < draft.revision.number,
+        behind=row is not None and row.base_revision < draft.revision.number,
         translated=bool(row and row.translated),
         version=row.version if row else 0,
         reading=rendering.read_in({locale: draft.texts[locale]}, draft.doc.links, draft.brand, locale),

@@ -11,7 +11,7 @@ from sapwood.formats.canonical import canonical_bytes, sha256_hex
 from sapwood.formats.logic import Answer, Verdict
 from sapwood.site.inbox.data import Received
 
-NOW = dt.datetime(2026, 11, 22, 12, 0, tzinfo=dt.UTC)
+NOW = dt.datetime(2026, 11, 21, 12, 0, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
 DAY = dt.timedelta(days=1)
 _ids = itertools.count(1)
@@ -90,8 +90,8 @@ class Tap:
     def received(self, after_id: int, limit: int) -> list[Received]:
         return sorted((row for row in self.rows if row.id > after_id), key=lambda row: row.id)[:limit]
 
-    def channels(self) -> tuple[str, ...]:
-        return self.names
+    def channels(self) -> list[tuple[str, str]]:
+        return [("", name) for name in self.names]
 
 
 @dataclass

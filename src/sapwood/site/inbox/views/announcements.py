@@ -1,5 +1,7 @@
 """The announcements page: what this site let through, for whoever may read it."""
 
+import re
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -8,10 +10,12 @@ from django.views.decorators.http import require_GET
 
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import NotFoundError
-from sapwood.site.inbox import api, rendering
+from sapwood.site.inbox import api, content, links, rendering
 from sapwood.site.inbox.data import Reader
 from sapwood.site.inbox.gate import Cleared
 from sapwood.site.inbox.queries.page import WithdrawnError
+
+COLOUR = re.compile(r"#[0-9a-f]{6}", re.ASCII)
 
 
 def reader_of(request: HttpRequest) -> Reader:
@@ -55,6 +59,7 @@ def one(request: HttpRequest, item_id: int) -> HttpResponse:
     context = {
         "announcement": found,
         "reading": reading(found, reader),
+        "hand_over": links.hand_over(found, reading(found, reader).locale),
         "did": [(one, reading(one, reader)) for one in api.closing([item_id], reader, now=now).get(item_id, [])],
         "asked": [(one, reading(one, reader)) for one in api.asked(item_id, reader, now=now)],
     }
@@ -64,3 +69,13 @@ def one(request: HttpRequest, item_id: int) -> HttpResponse:
 def reading(found: Cleared, reader: Reader) -> rendering.Reading:
     """An announcement in the reader's language."""
     return rendering.read_in(found.texts, found.links, found.brand, reader.locale)
+
+
+@require_GET
+def brand_css(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view
+    """The institution's colour, as the token that every page falls back on."""
+    accent = content.brand().accent
+    body = f":root {{ --pgn-color-primary-base: {accent}; }}\n" if COLOUR.fullmatch(accent) else ""
+    response = HttpResponse(body, content_type="text/css; charset=utf-8")
+    response["Cache-Control"] = "max-age=300"
+    return response

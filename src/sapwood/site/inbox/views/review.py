@@ -63,7 +63,7 @@ def item_list(request: HttpRequest) -> HttpResponse:
         request.GET.get("severity", "")[:20],
     )
     page = api.items(wanted, after=request.GET.get("after", ""), channels=_channels(request))
-    kept = {name: value for name, value in request.GET.items() if name in {"tab", "channel", "kind", "severity"}}
+    kept = {name: str(value) for name, value in request.GET.items() if name in {"tab", "channel", "kind", "severity"}}
     here = reverse("inbox:list")
     context = {
         "rows": [(row, *levels(row)) for row in page.rows],
@@ -151,6 +151,8 @@ def _page(
         "may_translate": user_has(request.user, staff.TRANSLATE, staff.ANYWHERE),
         "signed_already": _signed_already(request, found),
         "changed_words": _changed_words(found),
+        "answers": row.answers.order_by("-pk")[:20] if row.kind == "feedback_request" else (),
+        "hand_over": found.hand_over,
         "closed": row.survey_closes_at is not None and row.survey_closes_at <= system_clock().now(),
     }
     return render(request, "sapwood/inbox/review.html", context, status=status)
@@ -177,6 +179,25 @@ def _changed_words(found: Review) -> str:
     return ", ".join(changed)
 
 
+@require_GET
+@permission_required(staff.VIEW)
+def preview(request: HttpRequest, item_id: int) -> HttpResponse:
+    """The item as each reader would see it, on the page and in a mail, in one language."""
+    found = api.review(item_id)
+    may_view(request, found.item)
+    language = _language(found, request.GET.get("locale", ""))
+    context = {
+        "item": found.item,
+        "brand": found.brand,
+        "language": language,
+        "languages": [
+            {"label": one.locale, "url": f"?locale={one.locale}", "current": one is language, "count": None}
+            for one in found.languages
+        ],
+    }
+    return render(request, "sapwood/inbox/preview.html", context)
+
+
 @require_POST
 @permission_required(staff.APPROVE)
 def approve(request: HttpRequest, item_id: int) -> HttpResponse:
@@ -201,7 +222,7 @@ def approve(request: HttpRequest, item_id: int) -> HttpResponse:
         messages.info(request, _("Approved by you. A second person has to approve it before it goes to learners."))
         return redirect("inbox:review", item_id)
     messages.success(request, _("Approved: exactly this text, nothing else."))
-    return _next(request, item_id)
+    return _next(item_id)
 
 
 @require_POST
@@ -359,10 +380,10 @@ def _acted(
     except SapwoodError as error:
         return _page(request, api.review(item_id), error=error, status=error.http_status)
     messages.success(request, done)
-    return redirect("inbox:review", item_id) if stay else _next(request, item_id)
+    return redirect("inbox:review", item_id) if stay else _next(item_id)
 
 
-def _next(request: HttpRequest, item_id: int) -> HttpResponseRedirect:
+def _next(item_id: int) -> HttpResponseRedirect:
     """On to the next item that waits, or back to the list."""
     _before, after = api.neighbours(api.review(item_id).item)
     return HttpResponseRedirect(reverse("inbox:review", args=[after]) if after else reverse("inbox:list"))

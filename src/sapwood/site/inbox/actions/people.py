@@ -1,0 +1,411 @@
+"""The people whom deliveries reach: subscribing, importing, choosing, leaving, and being forgotten."""
+
+import csv
+import datetime as dt
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+
+from sapwood.core import audit
+from sapwood.core.data import JSON, Actor, ActorKind
+from sapwood.core.errors import ConflictError, NotFoundError, UsageError
+from sapwood.formats.publication import normal_locale
+from sapwood.site.inbox import addresses, letters, staff, tokens
+from sapwood.site.inbox.data import SEVERITIES, Audience, DeliveryState, Source
+from sapwood.site.inbox.models import ChannelPolicy, Delivery, Person, StreamOptIn
+
+MAX_CSV_BYTES: Final = 5_000_000
+MAX_ROWS: Final = 50_000
+ASK_AGAIN: Final = dt.timedelta(minutes=15)
+COLUMNS: Final = frozenset({"email", "audience", "locale", "threshold", "digest"})
+# What a spreadsheet would run as a formula when an exported file is opened (OWASP, CSV injection).
+FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
+
+
+class CsvError(UsageError):
+    """A CSV file cannot be imported as a whole."""
+
+    code = "inbox.csv"
+    http_status = 400
+
+
+class StreamClosedError(ConflictError):
+    """This stream is not open to people of this audience."""
+
+    code = "inbox.stream_closed"
+
+
+@dataclass(frozen=True)
+class CsvReport:
+    """What an import did, or would do; `refused` names the line and why."""
+
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    refused: tuple[tuple[int, str], ...] = ()
+
+    def as_dict(self) -> dict[str, JSON]:
+        """For `--json` and the audit log."""
+        return {
+            "added": self.added,
+            "changed": self.changed,
+            "unchanged": self.unchanged,
+            "refused": [{"line": line, "why": why} for line, why in self.refused],
+        }
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person chose for themselves."""
+
+    locale: str = "en"
+    threshold: str = "high"
+    digest: bool = True
+    streams: tuple[str, ...] = field(default=())
+    forum: bool | None = None
+
+
+# --- by an administrator ------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def add_person(
+    email: str, audience: Audience, *, actor: Actor, now: dt.datetime, locale: str = "en", source: Source = Source.ADDED
+) -> Person:
+    """Put one address on the list; the administrator's word confirms it."""
+    staff.require(actor, staff.PEOPLE)
+    address = clean_address(email)
+    if Person.objects.filter(email__iexact=address).exists():
+        raise ConflictError("This address is on the list already", hint="See 'sapwood people list'.")
+    row = Person.objects.create(
+        email=address, audience=audience, locale=clean_locale(locale), source=source, confirmed_at=now, added_at=now
+    )
+    _audit(row, "people.add", actor, now, audience=audience.value, source=source.value)
+    return row
+
+
+def import_csv(raw: bytes, *, audience: Audience, actor: Actor, now: dt.datetime, apply: bool = True) -> CsvReport:
+    """Read a CSV file with a header; a line that does not fit is refused on its own. The importing person confirms.
+
+    Nobody is signed up for a stream by an import: people beyond administrators ask for streams themselves. An
+    address that unsubscribed stays unsubscribed.
+    """
+    staff.require(actor, staff.PEOPLE)
+    rows, refused = _parse(raw, audience)
+    counts = {"added": 0, "changed": 0, "unchanged": 0}
+    with transaction.atomic():
+        for entry in rows:
+            counts[_import_row(entry, now=now, apply=apply)] += 1
+        report = CsvReport(**counts, refused=tuple(refused))
+        if apply:
+            audit.record(
+                actor=actor,
+                action="people.import",
+                subject="people",
+                at=now,
+                details={**counts, "refused": len(refused)},
+            )
+    return report
+
+
+def _import_row(entry: dict[str, Any], *, now: dt.datetime, apply: bool) -> str:
+    row = Person.objects.filter(email__iexact=entry["email"]).first()
+    if row is None:
+        if apply:
+            Person.objects.create(**entry, source=Source.CSV, confirmed_at=now, added_at=now)
+        return "added"
+    changed = {name: value for name, value in entry.items() if name != "email" and getattr(row, name) != value}
+    if row.confirmed_at is None:
+        changed["confirmed_at"] = now
+    if not changed:
+        return "unchanged"
+    if apply:
+        for name, value in changed.items():
+            setattr(row, name, value)
+        row.save()
+    return "changed"
+
+
+def _parse(raw: bytes, audience: Audience) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
+    if len(raw) > MAX_CSV_BYTES:
+        raise CsvError("The file is too large", hint=f"At most {MAX_CSV_BYTES:,} bytes.")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CsvError("The file is not UTF-8", hint="Save it as “CSV UTF-8”.") from error
+    if "\x00" in text:
+        raise CsvError("The file holds NUL characters", hint="Save it as “CSV UTF-8”.")
+    reader = csv.DictReader(io.StringIO(text, newline=""), dialect=_dialect(text), strict=True)
+    found: dict[str, dict[str, Any]] = {}
+    refused: list[tuple[int, str]] = []
+    try:
+        names = [(name or "").strip().lower() for name in reader.fieldnames or []]
+        if "email" not in names:
+            raise CsvError(
+                "The first line has no column named email", hint="Columns: email, audience, locale, threshold."
+            )
+        reader.fieldnames = names
+        for cells in reader:
+            if len(found) + len(refused) >= MAX_ROWS:
+                raise CsvError("The file has too many lines", hint=f"At most {MAX_ROWS:,}.")
+            try:
+                entry = _entry(cells, audience)
+            except UsageError as error:
+                refused.append((reader.line_num, error.message))
+                continue
+            if entry["email"] in found:
+                refused.append((reader.line_num, "The address stands in the file twice"))
+                continue
+            found[entry["email"]] = entry
+    except csv.Error as error:
+        raise CsvError(f"Line {reader.line_num} cannot be read: {error}", hint="Check its quotes.") from error
+    return list(found.values()), refused
+
+
+def _dialect(text: str) -> type[csv.Dialect]:
+    first = text.split("\n", 1)[0]
+
+    class Found(csv.excel):
+        delimiter = max(",;\t", key=first.count)
+
+    return Found
+
+
+def _entry(cells: dict[Any, Any], audience: Audience) -> dict[str, Any]:
+    if None in cells:
+        raise UsageError("There are more cells than columns")
+    values = {name: (value or "").strip() for name, value in cells.items()}
+    wanted = values.get("audience") or audience.value
+    if wanted not in Audience.values:
+        raise UsageError("There is no such audience")
+    threshold = values.get("threshold") or "high"
+    if threshold not in {*SEVERITIES, "never"}:
+        raise UsageError("There is no such threshold")
+    digest = (values.get("digest") or "yes").lower()
+    if digest not in {"yes", "no", "true", "false", "1", "0"}:
+        raise UsageError("digest is yes or no")
+    return {
+        "email": clean_address(values["email"]),
+        "audience": wanted,
+        "locale": clean_locale(values.get("locale") or "en"),
+        "threshold": threshold,
+        "digest": digest in {"yes", "true", "1"},
+    }
+
+
+def export_csv(rows: Iterable[Person]) -> str:
+    """The list as CSV that no spreadsheet takes for formulas."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(["email", "audience", "locale", "threshold", "digest", "source", "confirmed_at", "unsubscribed_at"])
+    for row in rows:
+        cells = [
+            row.email,
+            row.audience,
+            row.locale,
+            row.threshold,
+            "yes" if row.digest else "no",
+            row.source,
+            row.confirmed_at.isoformat() if row.confirmed_at else "",
+            row.unsubscribed_at.isoformat() if row.unsubscribed_at else "",
+        ]
+        writer.writerow([harmless(cell) for cell in cells])
+    return out.getvalue()
+
+
+def harmless(cell: str) -> str:
+    """A cell that a spreadsheet shows as text."""
+    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
+
+
+# --- by the person ------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def subscribe(email: str, audience: Audience, *, now: dt.datetime, locale: str = "en") -> None:
+    """Ask to be put on the list: a mail with a link goes out, and only its use confirms the address.
+
+    Nothing tells the asker whether the address is known. Nobody makes themselves an administrator.
+    """
+    if audience is Audience.ADMINISTRATORS:
+        raise UsageError("Administrators are added by an administrator", hint="Sign in instead.")
+    address = clean_address(email)
+    row = Person.objects.select_for_update().filter(email__iexact=address).first()
+    if row is not None and row.confirmed_at is not None and row.unsubscribed_at is None:
+        return
+    if row is not None and row.asked_at is not None and now - row.asked_at < ASK_AGAIN:
+        return
+    if row is None:
+        row = Person(
+            email=address, audience=audience, locale=clean_locale(locale), source=Source.SUBSCRIBED, added_at=now
+        )
+    row.asked_at = now
+    row.save()
+    _audit(row, "people.ask", Actor.system("inbox.subscribe"), now)
+    letters.after_commit_confirm(row, now=now)
+
+
+@transaction.atomic
+def confirm(token: str, *, now: dt.datetime) -> Person:
+    """Confirm an address by its link; the link then no longer works."""
+    row = tokens.read(token, "confirm", now=now)
+    row = Person.objects.select_for_update().get(pk=row.pk)
+    row.confirmed_at, row.unsubscribed_at = now, None
+    row.secret = uuid4()
+    row.save()
+    _audit(row, "people.confirm", _self(row), now)
+    return row
+
+
+@transaction.atomic
+def unsubscribe(token: str, *, now: dt.datetime) -> Person:
+    """End all mail to this person, at once and for what waits; pressing twice changes nothing."""
+    row = Person.objects.select_for_update().get(pk=tokens.read(token, "unsubscribe", now=now).pk)
+    if row.unsubscribed_at is None:
+        row.unsubscribed_at = now
+        row.save(update_fields=["unsubscribed_at"])
+        _cancel_for(row, "This person unsubscribed", now)
+        _audit(row, "people.unsubscribe", _self(row), now)
+    return row
+
+
+@transaction.atomic
+def choose(person: UUID, wish: Wish, *, actor: Actor | None = None, now: dt.datetime) -> Person:
+    """A person chooses language, threshold, digest, streams and the community forum."""
+    row = Person.objects.select_for_update().filter(uuid=person).first()
+    if row is None:
+        raise NotFoundError("There is no such person")
+    if wish.threshold not in {*SEVERITIES, "never"}:
+        raise UsageError("There is no such threshold")
+    offered = set(open_streams(Audience(row.audience)))
+    already = set(row.streams.values_list("channel", flat=True))
+    if not set(wish.streams) <= offered | already:
+        raise StreamClosedError("This stream is not open", hint="Reload the page.")
+    row.locale, row.threshold, row.digest = clean_locale(wish.locale), wish.threshold, wish.digest
+    if wish.forum is not None and row.forum_invited_at is not None:
+        row.forum_accepted_at = (row.forum_accepted_at or now) if wish.forum else None
+    row.save()
+    row.streams.exclude(channel__in=wish.streams).delete()
+    for channel in set(wish.streams) - already:
+        StreamOptIn.objects.create(person=row, channel=channel, at=now)
+    _audit(row, "people.choose", actor or _self(row), now, streams=sorted(wish.streams))
+    return row
+
+
+def open_streams(audience: Audience) -> list[str]:
+    """The streams that somebody of this audience may ask for: those that an administrator opened to them."""
+    rows = ChannelPolicy.objects.order_by("channel")
+    return [row.channel for row in rows if Audience(row.stage).reach >= audience.reach]
+
+
+@transaction.atomic
+def join_signed_in(email: str, audience: Audience, *, actor: Actor, now: dt.datetime, locale: str = "en") -> Person:
+    """Somebody who is signed in (with a role that an administrator mapped) puts themselves on the list."""
+    address = clean_address(email)
+    row = Person.objects.select_for_update().filter(email__iexact=address).first()
+    if row is None:
+        row = Person(email=address, locale=clean_locale(locale), source=Source.OIDC, added_at=now)
+    row.audience, row.confirmed_at, row.unsubscribed_at = audience, row.confirmed_at or now, None
+    row.save()
+    _audit(row, "people.join", actor, now, audience=audience.value)
+    return row
+
+
+@transaction.atomic
+def invite_to_forum(people: Sequence[UUID], *, actor: Actor, now: dt.datetime) -> int:
+    """Invite instructors to the community forum; they see it on their own page and accept it there."""
+    staff.require(actor, staff.PEOPLE)
+    rows = Person.objects.filter(uuid__in=people, audience=Audience.INSTRUCTORS, forum_invited_at=None)
+    count = rows.update(forum_invited_at=now)
+    audit.record(actor=actor, action="people.invite_to_forum", subject="people", at=now, details={"count": count})
+    return count
+
+
+# --- leaving ------------------------------------------------------------------------------------------------------
+
+
+def export_personal(email: str) -> dict[str, JSON]:
+    """Everything that the inbox keeps about an address."""
+    row = Person.objects.filter(email__iexact=email.strip()).first()
+    if row is None:
+        return {}
+    return {
+        "id": str(row.uuid),
+        "email": row.email,
+        "audience": row.audience,
+        "locale": row.locale,
+        "source": row.source,
+        "threshold": row.threshold,
+        "digest": row.digest,
+        "added_at": row.added_at.isoformat(),
+        "confirmed_at": row.confirmed_at.isoformat() if row.confirmed_at else None,
+        "unsubscribed_at": row.unsubscribed_at.isoformat() if row.unsubscribed_at else None,
+        "forum_invited_at": row.forum_invited_at.isoformat() if row.forum_invited_at else None,
+        "forum_accepted_at": row.forum_accepted_at.isoformat() if row.forum_accepted_at else None,
+        "mail_is_refused": addresses.bounces(row.email),
+        "streams": list(row.streams.order_by("channel").values_list("channel", flat=True)),
+        "deliveries": [
+            {"outlet": one.outlet, "state": one.state, "item": one.approval.item_id, "at": one.due_at.isoformat()}
+            for one in row.deliveries.select_related("approval").order_by("pk")
+        ],
+    }
+
+
+@transaction.atomic
+def erase_personal(email: str, *, actor: Actor, now: dt.datetime) -> bool:
+    """Forget an address and everything about it; what was delivered stays counted, to nobody. True if it was known."""
+    staff.require(actor, staff.PEOPLE)
+    row = Person.objects.select_for_update().filter(email__iexact=email.strip()).first()
+    if row is None:
+        return False
+    _cancel_for(row, "This person was erased", now)
+    addresses.forget(row.email)
+    for one in Delivery.objects.filter(person=row):
+        one.target, one.person = f"erased-{uuid4().hex}", None
+        one.save(update_fields=["target", "person"])
+    subject = row.subject
+    row.delete()
+    audit.erase_name(kind="person", key=f"reader:{subject.partition(':')[2]}", at=now)
+    audit.record(actor=actor, action="people.erase", subject=subject, at=now)
+    return True
+
+
+def _cancel_for(row: Person, why: str, now: dt.datetime) -> None:
+    Delivery.objects.filter(person=row, state=DeliveryState.WAITING).update(
+        state=DeliveryState.CANCELLED, finished_at=now, reason=why
+    )
+
+
+def _self(row: Person) -> Actor:
+    return Actor(ActorKind.PERSON, key=f"reader:{row.uuid}", label="a reader")
+
+
+def _audit(row: Person, action: str, actor: Actor, now: dt.datetime, **details: JSON) -> None:
+    audit.record(actor=actor, action=action, subject=row.subject, at=now, details=details)
+
+
+def clean_address(raw: str) -> str:
+    """A mail address in lower case. Raises UsageError."""
+    address = raw.strip().lower()
+    try:
+        validate_email(address)
+    except ValidationError as error:
+        raise UsageError("This is not a mail address", hint="Such as carol@example.edu.") from error
+    if not address.isascii() or address.startswith(FORMULA_STARTS):
+        raise UsageError("This is not a mail address that can be used here", hint="Such as carol@example.edu.")
+    return address
+
+
+def clean_locale(raw: str) -> str:
+    """A language tag. Raises UsageError."""
+    name = normal_locale(raw)
+    parts = name.split("-")
+    if len(name) > 20 or not all(part.isascii() and part.isalnum() for part in parts) or not parts[0].isalpha():  # noqa: PLR2004 - the column
+        raise UsageError("This is not a language tag", hint="Such as en, es-419 or ar.")
+    return name

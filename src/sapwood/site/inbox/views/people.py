@@ -1,0 +1,217 @@
+"""Pages for the people whom deliveries reach, and for the administrator who keeps the list."""
+
+import datetime as dt
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from sapwood.accounts.api import (
+    User,
+    actor_of,
+    permission_required,
+    reauthentication_required,
+    sign_in_required,
+)
+from sapwood.core.clock import system_clock
+from sapwood.core.errors import ForbiddenError, SapwoodError
+from sapwood.site.inbox import api, staff, tokens
+from sapwood.site.inbox.data import Audience
+from sapwood.site.inbox.models import Person
+from sapwood.site.inbox.queries import people as queries
+from sapwood.site.inbox.views.people_forms import AddForm, CsvForm, SubscribeForm, WishForm
+
+SESSION_CSV = "inbox_csv"
+
+
+def _now() -> dt.datetime:
+    return system_clock().now()
+
+
+@require_GET
+@permission_required(staff.PEOPLE)
+def people(request: HttpRequest) -> HttpResponse:
+    """Everybody on the list."""
+    page = api.people(after=request.GET.get("after", ""), audience=request.GET.get("audience", ""))
+    here = reverse("inbox:people")
+    kept = {name: str(request.GET[name]) for name in ("audience",) if name in request.GET}
+    context = {
+        "people": page.rows,
+        "counts": queries.counts(),
+        "next_url": f"{here}?{urlencode({**kept, 'after': page.after})}" if page.after else "",
+        "first_url": f"{here}?{urlencode(kept)}" if request.GET.get("after") else "",
+        "add_form": AddForm(),
+        "csv_form": CsvForm(),
+    }
+    return render(request, "sapwood/inbox/people.html", context)
+
+
+@require_POST
+@permission_required(staff.PEOPLE)
+def add(request: HttpRequest) -> HttpResponse:
+    """Put one address on the list."""
+    form = AddForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("That is not a mail address."))
+        return redirect("inbox:people")
+    data = form.cleaned_data
+    api.add_person(
+        data["email"], Audience(data["audience"]), actor=actor_of(request), now=_now(), locale=data["locale"]
+    )
+    messages.success(request, _("Added."))
+    return redirect("inbox:people")
+
+
+@require_POST
+@permission_required(staff.PEOPLE)
+def import_csv(request: HttpRequest) -> HttpResponse:
+    """First show what a file would do, then do exactly that."""
+    actor, now = actor_of(request), _now()
+    if "confirmed" in request.POST:
+        kept = request.session.pop(SESSION_CSV, None)
+        if kept is None:
+            messages.error(request, _("Choose the file again."))
+            return redirect("inbox:people")
+        report = api.import_csv(kept["text"].encode("utf-8"), audience=Audience(kept["audience"]), actor=actor, now=now)
+        messages.success(
+            request,
+            _("%(added)d added, %(changed)d changed, %(refused)d refused.")
+            % {"added": report.added, "changed": report.changed, "refused": len(report.refused)},
+        )
+        return redirect("inbox:people")
+    form = CsvForm(request.POST, request.FILES)
+    if not form.is_valid():
+        messages.error(request, _("Choose a CSV file and an audience."))
+        return redirect("inbox:people")
+    raw = form.cleaned_data["file"].read()
+    audience = Audience(form.cleaned_data["audience"])
+    report = api.import_csv(raw, audience=audience, actor=actor, now=now, apply=False)
+    request.session[SESSION_CSV] = {"text": raw.decode("utf-8-sig"), "audience": audience.value}
+    return render(request, "sapwood/inbox/people_csv.html", {"report": report, "audience": audience})
+
+
+@require_GET
+@permission_required(staff.PEOPLE)
+def export_csv(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view
+    """The list as a file."""
+    response = HttpResponse(api.export_csv(queries.everybody()), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="people.csv"'
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+@require_POST
+@permission_required(staff.PEOPLE)
+@reauthentication_required
+def erase(request: HttpRequest) -> HttpResponse:
+    """Forget one person."""
+    person = queries.by_uuid(request.POST.get("person", ""))
+    api.erase_personal(person.email, actor=actor_of(request), now=_now())
+    messages.success(request, _("Erased. What was delivered stays counted, to nobody."))
+    return redirect("inbox:people")
+
+
+@require_POST
+@permission_required(staff.PEOPLE)
+def invite(request: HttpRequest) -> HttpResponse:
+    """Invite somebody to the community forum."""
+    person = queries.by_uuid(request.POST.get("person", ""))
+    count = api.invite_to_forum([person.uuid], actor=actor_of(request), now=_now())
+    messages.success(request, _("Invited.") if count else _("Only instructors are invited, and only once."))
+    return redirect("inbox:people")
+
+
+# --- pages of readers ---------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "POST"])
+def subscribe(request: HttpRequest) -> HttpResponse:
+    """Ask for announcements by mail; the answer is the same whether the address is known or not."""
+    form = SubscribeForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        api.subscribe(data["email"], Audience(data["audience"]), now=_now(), locale=get_language() or "en")
+        return render(request, "sapwood/inbox/subscribe_asked.html")
+    status = 400 if request.method == "POST" else 200
+    return render(request, "sapwood/inbox/subscribe.html", {"form": form}, status=status)
+
+
+@require_http_methods(["GET", "POST"])
+def confirm(request: HttpRequest, token: str) -> HttpResponse:
+    """Opening the link changes nothing (mail scanners open links); the button confirms."""
+    if request.method == "GET":
+        tokens.read(token, "confirm", now=_now())
+        return render(request, "sapwood/inbox/confirm.html", {"token": token})
+    person = api.confirm(token, now=_now())
+    messages.success(request, _("Confirmed. Choose what you want to hear about."))
+    return redirect("inbox:subscription", tokens.manage(person))
+
+
+@csrf_exempt
+@require_http_methods(["GET", "POST"])
+def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
+    """One click (RFC 8058): a POST without cookies ends all mail; a GET shows the button and changes nothing."""
+    if request.method == "GET":
+        tokens.read(token, "unsubscribe", now=_now())
+        return render(request, "sapwood/inbox/unsubscribe.html", {"token": token, "done": False})
+    api.unsubscribe(token, now=_now())
+    return render(request, "sapwood/inbox/unsubscribe.html", {"token": token, "done": True})
+
+
+@require_http_methods(["GET", "POST"])
+def subscription(request: HttpRequest, token: str) -> HttpResponse:
+    """One's own choices, by the link in every mail."""
+    return _choices(request, tokens.read(token, "manage", now=_now()))
+
+
+@require_http_methods(["GET", "POST"])
+@sign_in_required
+def mine(request: HttpRequest) -> HttpResponse:
+    """One's own choices, signed in."""
+    user = request.user
+    if not isinstance(user, User):
+        raise ForbiddenError(_("Sign in first."))
+    person = queries.by_address(user.email)
+    audience = api.audience_of(user)
+    if person is None or person.unsubscribed_at is not None:
+        if audience is None:
+            return redirect("inbox:subscribe")
+        if request.method == "POST":
+            api.join_signed_in(
+                user.email,
+                audience,
+                actor=actor_of(request),
+                now=_now(),
+                locale=user.language or get_language() or "en",
+            )
+            messages.success(request, _("You are on the list."))
+            return redirect("inbox:mine")
+        return render(request, "sapwood/inbox/join.html", {"audience": audience})
+    return _choices(request, person)
+
+
+def _choices(request: HttpRequest, person: Person) -> HttpResponse:
+    streams = sorted({*api.open_streams(Audience(person.audience)), *queries.streams_of(person)})
+    form = WishForm(request.POST or None, person=person, streams=streams)
+    error: SapwoodError | None = None
+    if request.method == "POST" and form.is_valid():
+        try:
+            api.choose(person.uuid, form.wish(), now=_now())
+        except SapwoodError as problem:
+            error = problem
+        else:
+            messages.success(request, _("Saved."))
+            return redirect(request.path)
+    context = {
+        "form": form,
+        "person": person,
+        "error": error,
+        "unsubscribe": reverse("inbox:unsubscribe", args=[tokens.unsubscribe(person)]),
+    }
+    return render(request, "sapwood/inbox/subscription.html", context, status=error.http_status if error else 200)
