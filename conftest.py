@@ -6,6 +6,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from django.utils import translation
 
 ROLE = os.environ.setdefault("SAPWOOD_ROLE", "site")
 HERE = Path(__file__).parent
@@ -19,6 +20,13 @@ hypothesis.settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 hypothesis.settings.load_profile("sapwood")
+
+
+@pytest.fixture(autouse=True)
+def english() -> Generator[None]:
+    """A request leaves its language active in its thread; in a test that is everybody's thread."""
+    with translation.override("en"):
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

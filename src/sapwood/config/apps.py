@@ -14,5 +14,5 @@ class ConfigConfig(AppConfig):
 
     @override
     def ready(self) -> None:
-        """Register what only the whole can know."""
-        import_module("sapwood.config.panels")
+        """Connect the modules."""
+        import_module("sapwood.config.wiring").connect()

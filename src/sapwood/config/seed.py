@@ -42,13 +42,14 @@ def commons() -> dict[str, Any]:
     from sapwood.accounts import api as accounts
     from sapwood.channel import api as channel
     from sapwood.commons.announcements import api as announcements
+    from sapwood.commons.releases import api as releases
     from sapwood.core.clock import system_clock
 
     bob, erin = (accounts.actor_for(user) for user in _people("commons"))
     now = system_clock().now()
     channel.init_repository(actor=bob, now=now)
     seed = PACKAGE / "commons" / "releases" / "openedx" / "catalogue.json"
-    catalogue = channel.stage(seed.read_bytes(), channel="releases", actor=bob, now=now)
+    catalogue = releases.publish_catalogue(seed.read_bytes(), actor=bob, second=erin, now=now)
     folder = PACKAGE / "commons" / "announcements" / "openedx" / "seed"
     report = announcements.publish_folder(folder, actor=bob, second=erin, now=now)
     due = channel.signatures_due()
@@ -57,7 +58,7 @@ def commons() -> dict[str, Any]:
     published = channel.publish(actor=erin, now=now) if due else channel.renew(actor=erin, now=now)
     announcements.sync_with_channel(actor=bob, now=now)
     problems = [str(item) for item in report.problems]
-    return {"catalogue": str(catalogue.path), "problems": problems, "published": len(published.documents)}
+    return {"catalogue": catalogue.sha256, "problems": problems, "published": len(published.documents)}
 
 
 def site(url: str) -> dict[str, Any]:

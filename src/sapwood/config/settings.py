@@ -49,6 +49,7 @@ def _database() -> Any:
 SECRET_KEY = _secret_key()
 ALLOWED_HOSTS = [*typed.HOSTS.get(), *([host] if (host := urlsplit(BASE_URL).hostname) else [])]
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
+CSRF_FAILURE_VIEW = "sapwood.console.views.csrf_failure"
 
 SHARED_APPS = [
     "django.contrib.contenttypes",

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from django.conf import settings
+from django.contrib.auth import get_user_model
 
 from sapwood.console import patterns, registry
 from sapwood.console.registry import AccountLink, MenuEntry, Need, Panel

@@ -5,7 +5,7 @@ from sapwood.formats.catalogue.document import Catalogue
 from sapwood.formats.catalogue.fields import UnreadableCatalogueError
 from sapwood.formats.catalogue.finding import Finding, Weight
 from sapwood.formats.catalogue.lines import DistributionVersion, Line, Release, Span
-from sapwood.formats.catalogue.order import ReleaseOrder, find_line, find_release, line_of, version_key
+from sapwood.formats.catalogue.order import ReleaseOrder, find_line, find_release, line_of, line_order, version_key
 from sapwood.formats.catalogue.queries import (
     Hop,
     NoPathError,
@@ -48,6 +48,7 @@ __all__ = [
     "find_path",
     "find_release",
     "line_of",
+    "line_order",
     "newest_release",
     "publishable",
     "shipped_release",

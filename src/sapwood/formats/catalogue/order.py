@@ -8,6 +8,7 @@ from packaging.version import InvalidVersion, Version
 
 from sapwood.formats.catalogue.document import Catalogue
 from sapwood.formats.catalogue.lines import Line, Release
+from sapwood.formats.versions import LineOrder
 
 RELEASE = re.compile(r"(?P<line>[a-z][a-z0-9-]*)(?:\.(?P<point>[0-9]+[a-z]?))?\Z")
 
@@ -59,6 +60,12 @@ def find_release(catalogue: Catalogue, version: str | None) -> tuple[Line, Relea
             if version in (release.version, release.tag):
                 return line, release
     return None
+
+
+def line_order(catalogue: Catalogue) -> LineOrder:
+    """The order of the lines and the days of their releases, as conditions ask for them."""
+    days = {item.version: item.date for line in catalogue.lines for item in line.releases if item.date}
+    return LineOrder(tuple(line.name for line in catalogue.lines), days)
 
 
 def line_of(version: str) -> str:
