@@ -77,6 +77,13 @@ class House:
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory):
+    """One house for the whole run. While writing tests, E2E_HOUSE=<its var folder> uses one that runs already."""
+    if running := os.environ.get("E2E_HOUSE"):
+        built = House(Path(running))
+        ports = json.loads((built.var / "ports.json").read_text())
+        built.report = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        yield built
+        return
     built = House(tmp_path_factory.mktemp("house"))
     built.start()
     yield built
