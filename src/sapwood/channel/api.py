@@ -12,7 +12,13 @@ from sapwood.channel import queries
 from sapwood.channel.actions import publishing
 from sapwood.channel.actions.publishing import folder_at, local_signers
 from sapwood.channel.actions.receiving import pull, report_health
-from sapwood.channel.actions.subscribing import acknowledge_withdrawal, set_channels, subscribe, unsubscribe
+from sapwood.channel.actions.subscribing import (
+    acknowledge_withdrawal,
+    pull_soon,
+    set_channels,
+    subscribe,
+    unsubscribe,
+)
 from sapwood.channel.data import ChannelHealth, ChannelState, HealthChange, PullResult, Received
 from sapwood.channel.models import Subscription
 from sapwood.channel.publisher import status
@@ -27,6 +33,7 @@ from sapwood.channel.queries import (
     open_refusals,
     received,
     received_one,
+    received_per_day,
     recent_pulls,
     subscription_named,
     subscriptions,
@@ -99,6 +106,11 @@ def signatures_due(repo: Path | None = None) -> Sequence[SignatureState]:
     return signature_states(folder_at(repo))
 
 
+def repository_status(repo: Path | None = None, *, now: dt.datetime | None = None) -> RepositoryStatus:
+    """What the commons has to look after: expiries, missing signatures, waiting documents."""
+    return status.repository_status(folder_at(repo), now=now or system_clock().now())
+
+
 def served(channels: Iterable[str], *, repo: Path | None = None) -> list[Served]:
     """Every document of these channels that clients can reach now."""
     return served_documents(folder_at(repo), channels)
@@ -116,6 +128,7 @@ __all__ = [
     "Publication",
     "PullResult",
     "Received",
+    "RepositoryStatus",
     "Served",
     "SignatureState",
     "Staged",
@@ -128,8 +141,10 @@ __all__ = [
     "open_refusals",
     "publish",
     "pull",
+    "pull_soon",
     "received",
     "received_one",
+    "received_per_day",
     "recent_pulls",
     "renew",
     "report_health",

@@ -15,5 +15,6 @@ class ChannelConfig(AppConfig):
 
     @override
     def ready(self) -> None:
-        """Make this module's jobs known."""
-        import_module("sapwood.channel.tasks")
+        """Make the permissions, jobs and panels known."""
+        for name in ("permissions", "tasks", "panels"):
+            import_module(f"sapwood.channel.{name}")

@@ -36,6 +36,15 @@ def received_one(document_id: int) -> Received:
     return as_received(row)
 
 
+def received_per_day(now: dt.datetime, days: int) -> list[int]:
+    """How many publications arrived on each of the last days, today last."""
+    start = now - dt.timedelta(days=days)
+    counts = [0] * days
+    for at in ReceivedDocument.objects.filter(received_at__gt=start).values_list("received_at", flat=True):
+        counts[min(days - 1, max(0, (at - start).days))] += 1
+    return counts
+
+
 def withdrawn(since: dt.datetime | None = None) -> list[Received]:
     """Publications that the publisher no longer lists; they stay here all the same."""
     rows = ReceivedDocument.objects.select_related("subscription").exclude(withdrawn_at=None)

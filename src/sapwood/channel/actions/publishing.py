@@ -30,7 +30,7 @@ from sapwood.channel.publisher.setup import (
     stage_root,
 )
 from sapwood.channel.publisher.signing import demands, sign_staged
-from sapwood.channel.publisher.staging import Staged, stage_document
+from sapwood.channel.publisher.staging import Staged, stage_document, stage_documents
 from sapwood.core import audit, settings
 from sapwood.core.data import Actor
 from sapwood.core.files import write_atomically
@@ -98,6 +98,16 @@ def stage(raw: bytes, *, channel: str, actor: Actor, now: dt.datetime, repo: Pat
     folder = folder_at(repo)
     staged = stage_document(folder, raw, channel=channel, now=now)
     _record(actor, "channel.stage", folder, now, path=str(staged.path), sha256=staged.sha256)
+    return staged
+
+
+def stage_several(
+    raws: Sequence[bytes], *, channel: str, actor: Actor, now: dt.datetime, repo: Path | None = None
+) -> list[Staged]:
+    """Put several documents of one channel up for signature at once; all of them or none."""
+    folder = folder_at(repo)
+    staged = stage_documents(folder, raws, channel=channel, now=now)
+    _record(actor, "channel.stage", folder, now, paths=[str(item.path) for item in staged])
     return staged
 
 

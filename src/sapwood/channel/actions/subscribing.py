@@ -91,6 +91,14 @@ def unsubscribe(subscription: Subscription, *, actor: Actor, now: dt.datetime) -
 
 
 @transaction.atomic
+def pull_soon(*, actor: Actor, now: dt.datetime) -> int:
+    """Let every active subscription be due now; returns how many there are."""
+    count = Subscription.objects.filter(active=True).update(next_pull_at=now)
+    audit.record(actor=actor, action="channel.pull_soon", subject="channel:*", at=now)
+    return count
+
+
+@transaction.atomic
 def acknowledge_withdrawal(channel: SubscribedChannel, *, actor: Actor, now: dt.datetime) -> None:
     """Say that a mass withdrawal has been seen; the publications stay marked."""
     count = channel.withdrawal_count

@@ -75,12 +75,17 @@ def init(*, repo: Path | None, owner: str, keys: tuple[str, ...], threshold: tup
 @json_option
 def stage(*, files: tuple[Path, ...], channel: str | None, repo: Path | None, as_json: bool) -> None:
     """Validate documents and put them up for signature."""
-    rows = []
+    raws: dict[str, list[bytes]] = {}
     for file in files:
         raw = file.read_bytes()
-        name = channel or read_envelope(raw).channel
-        staged = actions.stage(raw, channel=name, actor=Actor.command(), now=system_clock().now(), repo=repo)
-        rows.append({"file": str(file), "path": str(staged.path), "sha256": staged.sha256, "type": staged.type})
+        raws.setdefault(channel or read_envelope(raw).channel, []).append(raw)
+    now = system_clock().now()
+    done = [
+        item
+        for name, chosen in raws.items()
+        for item in actions.stage_several(chosen, channel=name, actor=Actor.command(), now=now, repo=repo)
+    ]
+    rows = [{"path": str(item.path), "sha256": item.sha256, "type": item.type} for item in done]
     lines = [f"{row['path']}  {row['type']}" for row in rows]
     emit({"staged": rows}, [*lines, "Next: sapwood channel sign."], as_json=as_json)
 

@@ -73,13 +73,16 @@ def sign_staged(
             metadata = folder.staged(role)
             if metadata is None:
                 continue
-            wanted = {key_id for demand in demands(folder, role, published=published) for key_id in demand.keys}
-            for signer in signers:
-                key_id = str(signer.public_key.keyid)
-                if key_id in wanted and not _has_signed(folder, role, metadata, key_id, published):
-                    check_staged(folder, role, published=published)
-                    metadata.sign(signer, append=True)
-                    done.setdefault(role, []).append(owner_of(signer.public_key))
+            asked = demands(folder, role, published=published)
+            wanted = {key_id for demand in asked for key_id in demand.keys}
+            signed = {key_id for demand in asked for key_id in demand.good(metadata)}
+            mine = {str(signer.public_key.keyid): signer for signer in signers}
+            fresh = [signer for key_id, signer in mine.items() if key_id in wanted - signed]
+            if fresh:
+                check_staged(folder, role, published=published)
+            for signer in fresh:
+                metadata.sign(signer, append=True)
+                done.setdefault(role, []).append(owner_of(signer.public_key))
             if role in done:
                 folder.stage_metadata(role, metadata)
     if not done and not _already_signed(folder, signers, published):
@@ -189,10 +192,6 @@ def _chosen(folder: Folder, roles: Iterable[str] | None) -> Iterator[str]:
     for role in folder.staged_roles():
         if wanted is None or role in wanted or channel_of(role) in wanted:
             yield role
-
-
-def _has_signed(folder: Folder, role: str, metadata: Metadata[Any], key_id: str, published: Published | None) -> bool:
-    return any(key_id in demand.good(metadata) for demand in demands(folder, role, published=published))
 
 
 def _already_signed(folder: Folder, signers: Sequence[Signer], published: Published | None) -> bool:

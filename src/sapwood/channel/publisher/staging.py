@@ -6,7 +6,7 @@ what is staged; assembling again without a change leaves the signatures that are
 
 import copy
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from sapwood.channel.layout import (
 )
 from sapwood.channel.publisher.folder import SERVED_MODE, Folder, Published, remove
 from sapwood.core.files import write_atomically
+from sapwood.formats.canonical import sha256_hex
 
 CHANNEL_LIFETIME = dt.timedelta(days=365)
 # A segment's authority ends with its channel's, its freshness with the timestamp's; its own date has to outlive both.
@@ -41,17 +42,32 @@ class Staged:
 
 def stage_document(folder: Folder, raw: bytes, *, channel: str, now: dt.datetime) -> Staged:
     """Validate a document and prepare it for signing; raises FormatError or StagingError."""
-    document = check_document(raw, channel)
+    [staged] = stage_documents(folder, [raw], channel=channel, now=now)
+    return staged
+
+
+def stage_documents(folder: Folder, raws: Sequence[bytes], *, channel: str, now: dt.datetime) -> list[Staged]:
+    """The same for several documents of one channel; nothing is staged when one of them does not validate."""
+    envelopes = [check_document(raw, channel) for raw in raws]
+    staged = []
     with folder.writing():
         published = folder.published()
         known = _known(folder, published, channel)
-        for path in known:
-            if (path.uuid, path.revision) == (document.uuid, document.revision):
-                return _same_again(folder, published, path, raw, document)
-        path = DocumentPath(channel, now.year, _next_seq(known, now.year), document.uuid, document.revision)
-        write_atomically(folder.staged_documents / str(path), raw, mode=SERVED_MODE)
+        by_revision = {(path.uuid, path.revision): path for path in known}
+        seq = _next_seq(known, now.year)
+        for raw, document in zip(raws, envelopes, strict=True):
+            path = by_revision.get((document.uuid, document.revision))
+            if path is not None:
+                staged.append(_same_again(folder, published, path, raw, document))
+                continue
+            _demand_room(seq)
+            path = DocumentPath(channel, now.year, seq, document.uuid, document.revision)
+            write_atomically(folder.staged_documents / str(path), raw, mode=SERVED_MODE)
+            by_revision[document.uuid, document.revision] = path
+            seq += 1
+            staged.append(Staged(path, sha256_hex(raw), document.type))
         assemble(folder, published, channel, now=now)
-    return Staged(path, TargetFile.from_data(str(path), raw).hashes["sha256"], document.type)
+    return staged
 
 
 def check_document(raw: bytes, channel: str) -> Envelope:
@@ -201,15 +217,16 @@ def _known(folder: Folder, published: Published, channel: str) -> list[DocumentP
 
 
 def _next_seq(known: Iterable[DocumentPath], year: int) -> int:
-    seq = max((path.seq for path in known if path.year == year), default=-1) + 1
+    return max((path.seq for path in known if path.year == year), default=-1) + 1
+
+
+def _demand_room(seq: int) -> None:
     if seq >= MAX_PER_YEAR:
-        raise StagingError(f"This channel holds {MAX_PER_YEAR:,} publications of {year}", hint="Open another channel.")
-    return seq
+        raise StagingError(f"This channel holds {MAX_PER_YEAR:,} publications of one year", hint="Use another channel.")
 
 
 def _same_again(folder: Folder, published: Published, path: DocumentPath, raw: bytes, document: Envelope) -> Staged:
     staged = folder.staged_documents / str(path)
-    target = TargetFile.from_data(str(path), raw)
     if staged.is_file():
         before = staged.read_bytes()
     else:
@@ -219,7 +236,7 @@ def _same_again(folder: Folder, published: Published, path: DocumentPath, raw: b
             f"Revision {path.revision} of {path.uuid} is already there with other content",
             hint="Give the changed document a new revision number.",
         )
-    return Staged(path, target.hashes["sha256"], document.type)
+    return Staged(path, sha256_hex(raw), document.type)
 
 
 def _next_version(metadata: Metadata[Targets] | None) -> Targets:
@@ -254,5 +271,6 @@ __all__ = [
     "check_document",
     "delegator_of",
     "stage_document",
+    "stage_documents",
     "staged_at",
 ]
