@@ -1,9 +1,10 @@
 """Addresses of accounts; `config` mounts them below `accounts/`."""
 
 from allauth.account import views as allauth_views
+from allauth.socialaccount import views as social_views
 from django.urls import URLPattern, URLResolver, include, path
 
-from sapwood.accounts.guards import reauthentication_required, sign_in_required
+from sapwood.accounts.guards import public, reauthentication_required, sign_in_required
 from sapwood.accounts.views import audit, links, me, people
 
 own: list[URLPattern | URLResolver] = [
@@ -40,6 +41,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
         sign_in_required(reauthentication_required(allauth_views.password_set)),
         name="account_set_password",
     ),
+    # allauth forgot to mark the page that says why single sign-on failed.
+    path("3rdparty/login/error/", public(social_views.login_error), name="socialaccount_login_error"),
     path("", include("allauth.account.urls")),
     path("2fa/", include("allauth.mfa.urls")),
     path("3rdparty/", include("allauth.socialaccount.urls")),

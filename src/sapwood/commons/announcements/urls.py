@@ -2,15 +2,16 @@
 
 from django.urls import path
 
+from sapwood.accounts.api import public as everybody
 from sapwood.commons.announcements.views import authoring, consent, public, sources
 
 app_name = "announcements"
 urlpatterns = [
-    path("announcements/", public.listing, name="public"),
-    path("announcements/feed.atom", public.atom, name="atom"),
-    path("announcements/feed.json", public.json_feed, name="json_feed"),
-    path("announcements/<slug:slug>/", public.permalink, name="permalink"),
-    path("consent/<str:token>/", consent.page, name="consent"),
+    path("announcements/", everybody(public.listing), name="public"),
+    path("announcements/feed.atom", everybody(public.atom), name="atom"),
+    path("announcements/feed.json", everybody(public.json_feed), name="json_feed"),
+    path("announcements/<slug:slug>/", everybody(public.permalink), name="permalink"),
+    path("consent/<str:token>/", everybody(consent.page), name="consent"),
     path("sources/", sources.listing, name="sources"),
     path("sources/<int:pk>/remove/", sources.remove, name="remove_source"),
     path("write/", authoring.listing, name="list"),

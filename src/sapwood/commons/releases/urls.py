@@ -2,14 +2,15 @@
 
 from django.urls import path
 
+from sapwood.accounts.api import public as everybody
 from sapwood.commons.releases.views import desk, public
 
 app_name = "releases"
 urlpatterns = [
-    path("", public.overview, name="overview"),
-    path("catalogue.json", public.document, name="document"),
-    path("lines/<slug:name>/", public.line, name="line"),
-    path("edges/<slug:start>/<slug:end>/", public.edge, name="edge"),
+    path("", everybody(public.overview), name="overview"),
+    path("catalogue.json", everybody(public.document), name="document"),
+    path("lines/<slug:name>/", everybody(public.line), name="line"),
+    path("edges/<slug:start>/<slug:end>/", everybody(public.edge), name="edge"),
     path("revisions/", desk.revisions, name="revisions"),
     path("revisions/new", desk.propose, name="propose"),
     path("revisions/<int:pk>/", desk.revision, name="revision"),
