@@ -16,9 +16,17 @@ from sapwood.commons.announcements import api, queries
 from sapwood.commons.announcements.actions.approving import has_consent, is_approved, needs_second_person
 from sapwood.commons.announcements.actions.translating import stale_locales
 from sapwood.commons.announcements.checks import check_document
-from sapwood.commons.announcements.documents import read_document
+from sapwood.commons.announcements.documents import read_announcement, read_document
 from sapwood.commons.announcements.files.fields import is_locale
-from sapwood.commons.announcements.forms import ConsentForm, DraftForm, PoForm, ReasonForm, TranslationForm, initial_of
+from sapwood.commons.announcements.forms import (
+    ConsentForm,
+    DraftForm,
+    PoForm,
+    ReasonForm,
+    TranslationForm,
+    initial_of,
+    source_locale,
+)
 from sapwood.commons.announcements.history import history
 from sapwood.commons.announcements.models import OPEN_STATES, Announcement, Retraction, Revision, State
 from sapwood.commons.announcements.people import identity
@@ -29,6 +37,7 @@ from sapwood.commons.announcements.reading import language_name, read_for
 from sapwood.core import settings
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import SapwoodError, UsageError
+from sapwood.formats.conditions import describe
 
 PAGE = 50
 OUTLETS = ("page", "mail", "feed")
@@ -140,6 +149,8 @@ def detail(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
         "report": report,
         "readings": [(tag, language_name(tag), stale.get(tag)) for tag in revision.locales],
         "reading": read_for(revision.raw, ["en"], site_name=_("your site")),
+        "own_locale": source_locale(read_document(revision.raw)),
+        "condition": describe(read_announcement(revision.raw).condition),
         "verdicts": [(profile, verdict(revision.condition, profile)) for profile in profiles()],
         "second_person": needs_second_person(revision),
         "is_author": identity(actor_of(request)) in revision.author_keys,
@@ -182,7 +193,7 @@ def preview(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
         "profiles": [(item, item.slug == chosen.slug) for item in profiles()],
         "profile": chosen,
         "verdict": verdict(revision.condition, chosen),
-        "describe": read_for(revision.raw, ["en"], site_name="").item.condition,
+        "condition": describe(read_announcement(revision.raw).condition),
     }
     return render(request, "sapwood/announcements/preview.html", context)
 
