@@ -1,5 +1,6 @@
 """What makes an announcement fit to publish, beyond its format; the same for files, forms, REST and imports."""
 
+import datetime as dt
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -113,6 +114,13 @@ def _warnings(item: Announcement) -> Iterator[Problem]:
     if item.kind is Kind.FEEDBACK_REQUEST and not kinds & {"survey", "forum"}:
         hint = "Add a link of the kind survey or forum."
         yield Problem("A feedback request without a way to answer is a one-way notice.", hint, path="links")
+    if item.feedback and item.feedback.closes_at and (item.expires_at is None or item.expires_at > _day_after(item)):
+        hint = "Set expires_at, so that nobody is sent to a closed survey."
+        yield Problem("It stays after its question has closed.", hint, path="expires_at")
+    for index, link in enumerate(item.links):
+        if link.kind == "survey" and "?" in link.url:
+            hint = "Make sure that none of them names a person or a site."
+            yield Problem("The survey's address carries parameters.", hint, path=f"links[{index}].url")
     if item.condition is not None:
         for part in parts_of(item.condition):
             if isinstance(part, NotUnderstood):
@@ -123,6 +131,12 @@ def _warnings(item: Announcement) -> Iterator[Problem]:
             for placeholder in _unknown_placeholders(getattr(text, name)):
                 hint = "Only {{site_name}} is filled in."
                 yield Problem(f"{{{{{placeholder}}}}} stays as it is.", hint, path=f"texts.{locale}.{name}")
+
+
+def _day_after(item: Announcement) -> dt.datetime:
+    """A day's grace for whoever reads it late."""
+    closes_at = item.feedback.closes_at if item.feedback else None
+    return (closes_at or dt.datetime.max.replace(tzinfo=dt.UTC) - dt.timedelta(days=1)) + dt.timedelta(days=1)
 
 
 def _unknown_placeholders(text: str) -> Iterable[str]:

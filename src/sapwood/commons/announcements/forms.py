@@ -16,6 +16,8 @@ from sapwood.commons.announcements.checks import Report, check_document
 from sapwood.commons.announcements.files.fields import Resolve, document_of, is_locale
 from sapwood.commons.announcements.files.folder import MAX_SLUG_CHARS, SLUG
 from sapwood.commons.announcements.files.frontmatter import FrontMatter, read_front_matter
+from sapwood.commons.announcements.models import Revision
+from sapwood.commons.announcements.po import MAX_BYTES, read_po
 from sapwood.formats.canonical import JSON
 
 LINK_LINE: Final = re.compile(r"\s*([a-z_]+)\s+(\S+)\s*(.*)", re.DOTALL)
@@ -203,17 +205,27 @@ class TranslationForm(forms.Form):
             raise forms.ValidationError(_("Write a language tag such as es-419."))
         return locale
 
-    def text(self) -> dict[str, JSON]:
-        """The text as documents carry it."""
+    def result(self, revision: Revision) -> tuple[str, dict[str, JSON]]:  # noqa: ARG002 - as PoForm's
+        """The language, and the text as documents carry it."""
         data = self.cleaned_data
-        found = {
-            name: data[name].replace("\r\n", "\n").strip() for name in ("title", "summary", "body", "question", "seeks")
-        }
+        names = ("title", "summary", "body", "question", "seeks")
+        found = {name: data[name].replace("\r\n", "\n").strip() for name in names}
         text: dict[str, JSON] = {name: value for name, value in found.items() if value}
         text["origin"] = data["origin"]
         if data["translator"].strip():
             text["translator"] = data["translator"].strip()
-        return text
+        return data["locale"], text
+
+
+class PoForm(forms.Form):
+    """One language as a translated gettext file."""
+
+    po = forms.FileField(label=_("Translated file (.po)"))
+    seen_sha256 = forms.CharField(widget=forms.HiddenInput)
+
+    def result(self, revision: Revision) -> tuple[str, dict[str, JSON]]:
+        """The language and text in the file; raises TranslationFileError."""
+        return read_po(self.cleaned_data["po"].read(MAX_BYTES + 1), revision)
 
 
 class ReasonForm(forms.Form):

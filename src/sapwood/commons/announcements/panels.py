@@ -96,5 +96,5 @@ register_panel(
 )
 register_menu(MenuEntry("commons-announcements", gettext_lazy("Announcements"), "announcements:list", 20, VIEW, _due))
 register_menu(MenuEntry("commons-sources", gettext_lazy("Sources"), "announcements:sources", 30, IMPORT))
-register_menu(MenuEntry("commons-public", gettext_lazy("What the public sees"), "announcements:public", 90))
+register_menu(MenuEntry("commons-public", gettext_lazy("Public announcements"), "announcements:public", 90))
 register_need(_needs)

@@ -1,6 +1,7 @@
 """Writing in the console: every step a person takes, and what each role may do."""
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from sapwood.accounts.api import create_person, grant_role
@@ -90,7 +91,7 @@ def test_the_author_of_a_security_item_cannot_press_approve(client, bob, now):
     press(client, revision, "submit")
     response = press(client, revision, "approve")
     assert revision.state == State.IN_REVIEW
-    assert "somebody who did not write it" in response.content.decode()
+    assert "a person who did not write it" in response.content.decode()
     alice = as_other(type(client), now, "alice", "second_signer")
     press(alice, revision, "approve")
     assert revision.state == State.APPROVED
@@ -169,6 +170,24 @@ def test_a_translation_is_a_revision_without_a_new_alert_and_case_33_a_stale_one
     assert Revision.objects.get(number=3).alert is True
     page = client.get(reverse("announcements:detail", args=[revision.announcement.uuid])).content.decode()
     assert "made from revision 1" in page
+
+
+def test_a_translation_goes_out_as_a_file_and_comes_back(client, bob):
+    revision = write(client)
+    address = reverse("announcements:translate", args=[revision.announcement.uuid])
+    response = client.get(address, {"locale": "es-419", "download": "po"})
+    assert "attachment" in response["Content-Disposition"]
+    import polib
+
+    po = polib.pofile(response.content.decode())
+    for entry in po:
+        entry.msgstr = entry.msgid.replace("Verawood is out", "Salió Verawood")
+    upload = SimpleUploadedFile("es.po", str(po).encode())
+    client.post(address, {"po": upload, "seen_sha256": revision.sha256})
+    revision.refresh_from_db()
+    assert revision.locales == ["en", "es-419"]
+    refused = client.post(address, {"po": SimpleUploadedFile("x.po", b"/etc/passwd"), "seen_sha256": revision.sha256})
+    assert "not a gettext file" in refused.content.decode()
 
 
 @pytest.mark.parametrize("role", ["auditor", "second_signer"])

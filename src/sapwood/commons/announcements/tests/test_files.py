@@ -190,6 +190,23 @@ def test_a_feedback_request_without_a_way_to_answer_is_a_warning(folder):
     assert "one-way" in item.warnings[0].message
 
 
+def test_case_49_a_survey_address_with_parameters_is_a_warning(folder):
+    request = "kind: feedback_request\nfeedback:\n  question: How?\nlinks:\n  - kind: survey\n    url: https://s.example/?user=7"
+    folder.write("verawood.md", PLAIN.replace("kind: release_notes", request))
+    [warning] = read_one(folder).warnings
+    assert ("parameters" in warning.message, warning.line) == (True, 10)
+
+
+def test_case_50_a_request_that_outlives_its_question_is_a_warning(folder):
+    request = "kind: feedback_request\nfeedback:\n  question: How?\n  closes_at: 2026-12-01\n"
+    request += "links:\n  - kind: survey\n    url: https://s.example/"
+    folder.write("verawood.md", PLAIN.replace("kind: release_notes", request))
+    [warning] = read_one(folder).warnings
+    assert "after its question has closed" in warning.message
+    folder.write("verawood.md", PLAIN.replace("kind: release_notes", request + "\nexpires_at: 2026-12-02"))
+    assert read_one(folder).warnings == ()
+
+
 def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError):
         read_folder(tmp_path / "nowhere", nobody)

@@ -113,6 +113,15 @@ def test_a_second_person_who_wrote_it_too_does_not_count(folder, now, alice):
     assert Revision.objects.count() == 0
 
 
+def test_only_a_person_is_a_second_person(folder, now, alice):
+    folder.write("pdf.md", ADVISORY)
+    publish_folder(folder.path, actor=alice, now=now)
+    revision = Revision.objects.get()
+    for program in (Actor.command(), Actor.system("rule")):
+        with pytest.raises(SecondPersonError):
+            approve(revision.announcement.uuid, sha256=revision.sha256, actor=program, now=now)
+
+
 def test_case_29_an_edit_between_review_and_approval_is_noticed(folder, now, alice, bob):
     folder.write("pdf.md", ADVISORY)
     publish_folder(folder.path, actor=alice, now=now)

@@ -16,17 +16,28 @@ from sapwood.commons.announcements import api, queries
 from sapwood.commons.announcements.actions.approving import has_consent, is_approved, needs_second_person
 from sapwood.commons.announcements.actions.translating import stale_locales
 from sapwood.commons.announcements.checks import check_document
-from sapwood.commons.announcements.documents import read_document
-from sapwood.commons.announcements.forms import ConsentForm, DraftForm, ReasonForm, TranslationForm, initial_of
+from sapwood.commons.announcements.documents import read_announcement, read_document
+from sapwood.commons.announcements.files.fields import is_locale
+from sapwood.commons.announcements.forms import (
+    ConsentForm,
+    DraftForm,
+    PoForm,
+    ReasonForm,
+    TranslationForm,
+    initial_of,
+    source_locale,
+)
 from sapwood.commons.announcements.history import history
 from sapwood.commons.announcements.models import OPEN_STATES, Announcement, Retraction, Revision, State
 from sapwood.commons.announcements.people import identity
 from sapwood.commons.announcements.permissions import APPROVE, STAGE, TRANSLATE, VIEW, WRITE, OnChannel
+from sapwood.commons.announcements.po import export_po
 from sapwood.commons.announcements.profiles import profiles, verdict
 from sapwood.commons.announcements.reading import language_name, read_for
 from sapwood.core import settings
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import SapwoodError, UsageError
+from sapwood.formats.conditions import describe
 
 PAGE = 50
 OUTLETS = ("page", "mail", "feed")
@@ -138,6 +149,8 @@ def detail(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
         "report": report,
         "readings": [(tag, language_name(tag), stale.get(tag)) for tag in revision.locales],
         "reading": read_for(revision.raw, ["en"], site_name=_("your site")),
+        "own_locale": source_locale(read_document(revision.raw)),
+        "condition": describe(read_announcement(revision.raw).condition),
         "verdicts": [(profile, verdict(revision.condition, profile)) for profile in profiles()],
         "second_person": needs_second_person(revision),
         "is_author": identity(actor_of(request)) in revision.author_keys,
@@ -180,7 +193,7 @@ def preview(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
         "profiles": [(item, item.slug == chosen.slug) for item in profiles()],
         "profile": chosen,
         "verdict": verdict(revision.condition, chosen),
-        "describe": read_for(revision.raw, ["en"], site_name="").item.condition,
+        "condition": describe(read_announcement(revision.raw).condition),
     }
     return render(request, "sapwood/announcements/preview.html", context)
 
@@ -191,29 +204,47 @@ _OUTLET_NAMES = {"page": gettext_lazy("Page"), "mail": gettext_lazy("Mail"), "fe
 @permission_required(TRANSLATE)
 @require_http_methods(["GET", "POST"])
 def translate(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
-    """Add or correct one language, beside the author's text."""
+    """Add or correct one language, beside the author's text; as a form or as a gettext file."""
     revision = _newest(key)
     require(request, TRANSLATE, revision)
     locale = request.GET.get("locale", "")
+    if request.GET.get("download") == "po" and is_locale(locale):
+        return _po_file(revision, locale)
     text: Mapping[str, Any] = read_document(revision.raw)["texts"].get(locale, {})
     initial = {**text, "locale": locale, "seen_sha256": revision.sha256}
-    form = TranslationForm(request.POST or None, initial=initial)
-    if request.method == "POST" and form.is_valid():
-        try:
-            api.translate(
-                key,
-                locale=form.cleaned_data["locale"],
-                text=form.text(),
-                actor=actor_of(request),
-                now=system_clock().now(),
-                seen_sha256=form.cleaned_data["seen_sha256"],
-            )
-        except SapwoodError as error:
-            form.add_error(None, f"{error.message} {error.hint}")
-        else:
+    uploaded = request.FILES.get("po")
+    form = TranslationForm(None if uploaded else request.POST or None, initial=initial)
+    upload = PoForm(request.POST if uploaded else None, request.FILES or None, initial=initial)
+    if request.method == "POST":
+        chosen = upload if uploaded else form
+        if chosen.is_valid() and _translated(request, revision, chosen):
             return redirect("announcements:detail", key)
-    context = {"form": form, "revision": revision, "source": read_for(revision.raw, ["en"], site_name="{{site_name}}")}
+    source = read_for(revision.raw, ["en"], site_name="{{site_name}}")
+    context = {"form": form, "upload": upload, "revision": revision, "source": source, "locale": locale}
     return render(request, "sapwood/announcements/translate.html", context)
+
+
+def _translated(request: HttpRequest, revision: Revision, form: TranslationForm | PoForm) -> bool:
+    try:
+        locale, text = form.result(revision)
+        api.translate(
+            revision.announcement.uuid,
+            locale=locale,
+            text=text,
+            actor=actor_of(request),
+            now=system_clock().now(),
+            seen_sha256=form.cleaned_data["seen_sha256"],
+        )
+    except SapwoodError as error:
+        form.add_error(None, f"{error.message} {error.hint}")
+        return False
+    return True
+
+
+def _po_file(revision: Revision, locale: str) -> HttpResponse:
+    name = f"{revision.announcement.slug}.{locale}.po"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return HttpResponse(export_po(revision, locale), content_type="text/x-gettext-translation", headers=headers)
 
 
 @permission_required(VIEW)
