@@ -81,7 +81,7 @@ def house(tmp_path_factory):
     if running := os.environ.get("E2E_HOUSE"):
         built = House(Path(running))
         ports = json.loads((built.var / "ports.json").read_text())
-        built.report = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+        built.report = {name: f"http://localhost:{port}" for name, port in ports.items()}
         yield built
         return
     built = House(tmp_path_factory.mktemp("house"))

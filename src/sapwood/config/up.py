@@ -43,7 +43,8 @@ class Ports:
 
     def url(self, name: str) -> str:
         """The address of one of them."""
-        return f"http://127.0.0.1:{getattr(self, name)}"
+        host = "127.0.0.1" if name == "channel" else "localhost"  # passkeys refuse numeric addresses
+        return f"http://{host}:{getattr(self, name)}"
 
 
 @dataclass(frozen=True)
