@@ -130,9 +130,7 @@ class Match:
         return shipped is not None and self._is_mine(shipped.release)
 
     def _patched_by_distribution(self) -> str:
-        """Distributions patch ahead of tags: theirs counts when it is of this line and the site builds no fork."""
-        if self.standing.kind in {"fork", "head"}:
-            return ""
+        """Distributions patch ahead of tags: theirs counts where the site builds the very release that they pin."""
         for name, fixed in self.advisory.fixed_in.distributions.items():
             installed = self.facts.distribution_version(name)
             mine, needed = version_key(installed), version_key(fixed)
