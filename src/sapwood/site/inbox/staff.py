@@ -16,6 +16,7 @@ from sapwood.accounts.api import (
 from sapwood.accounts.data import Role
 from sapwood.accounts.guards import user_behind
 from sapwood.core.data import Actor, ActorKind
+from sapwood.core.errors import ForbiddenError
 
 _ADMIN = Role.SITE_ADMINISTRATOR
 _REVIEWER = Role.REVIEWER
@@ -68,6 +69,13 @@ def human_behind(actor: Actor) -> str:
     return f"{actor.kind.value}:{actor.key}"
 
 
+def require_approver(actor: Actor, obj: Scoped) -> None:
+    """Let pass only a human being who may approve: no job, no rule, nothing that runs by itself."""
+    if actor.kind is ActorKind.SYSTEM:
+        raise ForbiddenError("Background work approves nothing", hint="A person has to approve it.")
+    require(actor, APPROVE, obj)
+
+
 def still_may_approve(kind: str, person: str, *, now: dt.datetime) -> bool:
     """Whether whoever signed an approval could still sign it now."""
     if kind == ActorKind.COMMAND:
@@ -93,5 +101,6 @@ __all__ = [
     "Scoped",
     "human_behind",
     "require",
+    "require_approver",
     "still_may_approve",
 ]

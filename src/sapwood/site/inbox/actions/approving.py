@@ -86,7 +86,7 @@ def approve(
     second (`second`).
     """
     item = locked(item_id)
-    staff.require(actor, staff.APPROVE, item)
+    staff.require_approver(actor, item)
     if item.decision == Decision.APPROVED and item.upstream in {Upstream.CURRENT, Upstream.EXPIRED}:
         raise DecidedError("This item is approved already", hint="Withdraw the approval first, or leave it.")
     _approvable(item)
@@ -116,7 +116,7 @@ def approve(
 def second(item_id: int, *, digest: str, actor: Actor, now: dt.datetime) -> Approval:
     """A second person approves exactly what the first one did; `digest` is the approval's."""
     item = locked(item_id)
-    staff.require(actor, staff.APPROVE, item)
+    staff.require_approver(actor, item)
     row = item.approval
     if row is None or item.decision != Decision.IN_REVIEW:
         raise DecidedError("No approval waits for a second person", hint="Reload the page.")

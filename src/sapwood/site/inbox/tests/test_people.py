@@ -1,0 +1,196 @@
+import csv
+import io
+
+import pytest
+from django.core import mail
+from django.urls import reverse
+from tests.fakes import FakeHttp
+
+from sapwood.core import audit, paths
+from sapwood.core.errors import ForbiddenError, UsageError
+from sapwood.core.models import AuditRow
+from sapwood.site.inbox import addresses, api, tokens
+from sapwood.site.inbox.actions.people import CsvError, StreamClosedError
+from sapwood.site.inbox.data import Audience, Choices, DeliveryState, OutletKind
+from sapwood.site.inbox.models import Delivery, Person
+from sapwood.site.inbox.tests.given import DAY, HOUR, NOW, announcement
+from sapwood.site.inbox.tokens import BadLinkError
+
+pytestmark = pytest.mark.django_db
+CAROL = "carol@riverside.example"
+
+
+def subscribe(django_capture_on_commit_callbacks, email=CAROL, now=NOW):
+    with django_capture_on_commit_callbacks(execute=True):
+        api.subscribe(email, Audience.INSTRUCTORS, now=now)
+
+
+def test_a_subscription_counts_once_its_link_was_used(django_capture_on_commit_callbacks):
+    subscribe(django_capture_on_commit_callbacks)
+    (message,) = mail.outbox
+    assert "announcements/confirm/" in message.body
+    person = Person.objects.get()
+    assert person.confirmed_at is None
+    token = tokens.confirm(person, now=NOW)
+    api.confirm(token, now=NOW + HOUR)
+    person.refresh_from_db()
+    assert person.confirmed_at == NOW + HOUR
+    with pytest.raises(BadLinkError):
+        api.confirm(token, now=NOW + HOUR)
+
+
+def test_a_link_that_is_too_old_or_for_something_else_confirms_nothing(django_capture_on_commit_callbacks):
+    subscribe(django_capture_on_commit_callbacks)
+    person = Person.objects.get()
+    with pytest.raises(BadLinkError):
+        api.confirm(tokens.confirm(person, now=NOW), now=NOW + 8 * DAY)
+    with pytest.raises(BadLinkError):
+        api.confirm(tokens.unsubscribe(person), now=NOW)
+    with pytest.raises(BadLinkError):
+        api.confirm("rubbish", now=NOW)
+
+
+def test_opening_the_link_confirms_nothing_only_the_button_does(client, django_capture_on_commit_callbacks):
+    from sapwood.core.clock import system_clock
+
+    subscribe(django_capture_on_commit_callbacks)
+    person = Person.objects.get()
+    address = reverse("inbox:confirm", args=[tokens.confirm(person, now=system_clock().now())])
+    assert client.get(address).status_code == 200
+    person.refresh_from_db()
+    assert person.confirmed_at is None
+    assert client.post(address).status_code == 302
+    person.refresh_from_db()
+    assert person.confirmed_at is not None
+
+
+def test_asking_tells_nobody_whether_an_address_is_known_and_floods_nobody(
+    alice, by, django_capture_on_commit_callbacks
+):
+    api.add_person(CAROL, Audience.INSTRUCTORS, actor=by(alice), now=NOW)
+    subscribe(django_capture_on_commit_callbacks)
+    assert mail.outbox == []
+    subscribe(django_capture_on_commit_callbacks, "dave@riverside.example")
+    subscribe(django_capture_on_commit_callbacks, "dave@riverside.example")
+    assert len(mail.outbox) == 1
+
+
+def test_nobody_makes_themselves_an_administrator():
+    with pytest.raises(UsageError):
+        api.subscribe("eve@evil.example", Audience.ADMINISTRATORS, now=NOW)
+
+
+def test_a_csv_is_confirmed_by_who_imports_it_and_signs_nobody_up_for_a_stream(alice, by):
+    raw = b"email,locale\ncarol@riverside.example,es\ndave@riverside.example,\n"
+    report = api.import_csv(raw, audience=Audience.INSTRUCTORS, actor=by(alice), now=NOW)
+    assert (report.added, report.refused) == (2, ())
+    carol = Person.objects.get(email=CAROL)
+    assert (carol.confirmed_at, carol.locale, carol.source) == (NOW, "es", "csv")
+    assert carol.streams.count() == 0
+    again = api.import_csv(raw, audience=Audience.INSTRUCTORS, actor=by(alice), now=NOW)
+    assert (again.added, again.unchanged) == (0, 2)
+
+
+def test_a_csv_brings_nobody_back_who_left(alice, by):
+    person = api.add_person(CAROL, Audience.INSTRUCTORS, actor=by(alice), now=NOW)
+    api.unsubscribe(tokens.unsubscribe(person), now=NOW)
+    api.import_csv(b"email\ncarol@riverside.example\n", audience=Audience.LEARNERS, actor=by(alice), now=NOW)
+    assert Person.objects.get().unsubscribed_at == NOW
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "=cmd|' /C calc'!A0", "+1@evil.example", "@SUM(1)", "not an address", "a@b", "x@y.example,extra,cells,here,too,many",
+        '"x@y.example\r\nBcc: z@y.example"', "名@例え.example", "x@y.example,gods", "-x@y.example",
+    ],
+)  # fmt: skip
+def test_a_hostile_line_is_refused_on_its_own(line, alice, by):
+    raw = f"email,audience\n{line}\ncarol@riverside.example,\n".encode()
+    report = api.import_csv(raw, audience=Audience.LEARNERS, actor=by(alice), now=NOW)
+    assert report.added == 1
+    assert len(report.refused) == 1
+
+
+@pytest.mark.parametrize("raw", [b"\xff\xfe\x00", b"name\nx\n", b"", b'email\n"open', b"email\n\x00\n"])
+def test_a_file_that_cannot_be_read_is_refused_as_a_whole(raw, alice, by):
+    with pytest.raises(CsvError):
+        api.import_csv(raw, audience=Audience.LEARNERS, actor=by(alice), now=NOW)
+
+
+def test_a_csv_with_semicolons_and_a_mark_at_its_start_is_read(alice, by):
+    raw = "\ufeffEmail;Locale\r\ncarol@riverside.example;es\r\n".encode()
+    assert api.import_csv(raw, audience=Audience.LEARNERS, actor=by(alice), now=NOW).added == 1
+
+
+def test_an_export_runs_no_formula():
+    row = Person(email="=HYPERLINK(1)@x.example", audience="learners", source="csv", added_at=NOW)
+    (_head, cells) = csv.reader(io.StringIO(api.export_csv([row])))
+    assert cells[0] == "'=HYPERLINK(1)@x.example"
+
+
+def test_only_an_administrator_sees_or_changes_the_list(rita, by, client):
+    with pytest.raises(ForbiddenError):
+        api.add_person(CAROL, Audience.LEARNERS, actor=by(rita), now=NOW)
+    client.force_login(rita)
+    assert client.get(reverse("inbox:people")).status_code == 403
+
+
+def test_instructors_opt_in_to_streams_that_an_administrator_opened_and_to_no_others(arrive, alice, by):
+    arrive(announcement())
+    person = api.add_person(CAROL, Audience.INSTRUCTORS, actor=by(alice), now=NOW)
+    with pytest.raises(StreamClosedError):
+        api.choose(person.uuid, api.Wish(streams=("community",)), now=NOW)
+    api.open_channel("community", Audience.INSTRUCTORS, actor=by(alice), now=NOW)
+    api.choose(person.uuid, api.Wish(streams=("community",)), now=NOW)
+    assert person.streams.count() == 1
+    api.choose(person.uuid, api.Wish(), now=NOW)
+    assert person.streams.count() == 0
+
+
+def test_an_invitation_to_the_forum_is_accepted_by_who_was_invited(alice, by):
+    person = api.add_person(CAROL, Audience.INSTRUCTORS, actor=by(alice), now=NOW)
+    api.choose(person.uuid, api.Wish(forum=True), now=NOW)
+    person.refresh_from_db()
+    assert person.forum_accepted_at is None
+    assert api.invite_to_forum([person.uuid], actor=by(alice), now=NOW) == 1
+    api.choose(person.uuid, api.Wish(forum=True), now=NOW)
+    person.refresh_from_db()
+    assert person.forum_accepted_at == NOW
+
+
+def test_erasing_forgets_the_address_and_keeps_the_count_and_the_chain(arrive, alice, by, clock):
+    person = api.add_person("frank@riverside.example", Audience.ADMINISTRATORS, actor=by(alice), now=NOW)
+    item = arrive(announcement(severity="critical"))
+    api.approve(item.pk, Choices(outlets=(OutletKind.MAIL,)), actor=by(alice), now=NOW)
+    api.deliver_due(clock=clock, http=FakeHttp())
+    addresses.remember(person.email, "full", now=NOW)
+    assert api.export_personal("Frank@riverside.example")["deliveries"][0]["state"] == "sent"
+    assert api.erase_personal("frank@riverside.example", actor=by(alice), now=NOW)
+    assert api.export_personal("frank@riverside.example") == {}
+    row = Delivery.objects.get()
+    assert (row.state, row.person, str(person.uuid) in row.target) == (DeliveryState.SENT, None, False)
+    assert not addresses.bounces("frank@riverside.example")
+    assert not AuditRow.objects.filter(details__icontains="frank").exists()
+    assert audit.verify(paths.role_dir() / "none").problems == []
+
+
+def test_a_signed_in_instructor_joins_with_their_own_address(carol, client, arrive):
+    client.force_login(carol)
+    assert client.get(reverse("inbox:mine")).status_code == 200
+    assert client.post(reverse("inbox:mine")).status_code == 302
+    person = Person.objects.get()
+    assert (person.email, person.audience, person.source) == (CAROL, "instructors", "oidc")
+
+
+def test_one_click_needs_no_cookie_and_pressing_twice_changes_nothing(alice, by):
+    from django.test import Client
+
+    person = api.add_person(CAROL, Audience.LEARNERS, actor=by(alice), now=NOW)
+    strict = Client(enforce_csrf_checks=True)
+    address = reverse("inbox:unsubscribe", args=[tokens.unsubscribe(person)])
+    for _ in range(2):
+        assert strict.post(address, {"List-Unsubscribe": "One-Click"}).status_code == 200
+    person.refresh_from_db()
+    assert person.unsubscribed_at is not None
+    assert AuditRow.objects.filter(action="people.unsubscribe").count() == 1
