@@ -16,6 +16,7 @@ from sapwood.core.http import HttpClient, NetworkError, Request, TooLargeError, 
 
 REQUEST_TIMEOUT_S = 60.0
 _OK = 200
+_BUSY = {429, 503}
 _REDIRECTS = range(300, 400)
 
 
@@ -25,6 +26,7 @@ class Traffic:
 
     requests: int = 0
     received_bytes: int = 0
+    retry_after_s: int = 0
 
 
 class Beat(Protocol):
@@ -90,10 +92,13 @@ class HttpFetcher(FetcherInterface):
         self.traffic.received_bytes += len(response.body)
         if response.status in _REDIRECTS:
             raise WebPageInsteadError(
-                f"{url} answers with a redirect to {response.headers.get('location', 'nowhere')[:200]}: "
+                f"{url} answers with a redirect to {response.headers.get('location', '')[:200]!a}: "
                 "this looks like a captive portal or a wrong address",
                 hint="Sign in to the network, or correct the address of the channel.",
             )
+        if response.status in _BUSY:
+            wait = response.headers.get("retry-after", "")
+            self.traffic.retry_after_s = max(self.traffic.retry_after_s, int(wait) if wait.isdecimal() else 0)
         if response.status != _OK:
             raise DownloadHTTPError(f"{url} answers {response.status}", response.status)
         if url.endswith(".json") and looks_like_web_page(response.headers.get("content-type", ""), response.body):

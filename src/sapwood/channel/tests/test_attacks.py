@@ -629,6 +629,14 @@ def test_failures_wait_longer_each_time_and_success_resets_them(commons, site):
     assert Subscription.objects.get().failures == 0
 
 
+def test_a_busy_server_that_asks_for_patience_gets_it(commons, site):
+    commons.answers["metadata/timestamp.json"] = lambda request: Response(
+        503, {"retry-after": "20000"}, b"", request.url
+    )
+    site.pull()
+    assert Subscription.objects.get().next_pull_at >= commons.now + dt.timedelta(seconds=20_000)
+
+
 def test_administrators_are_told_of_a_dead_channel_once_it_lasts(commons, site):
     site.pull()
     commons.page("metadata/timestamp.json")
