@@ -96,6 +96,13 @@ class WebPageInsteadError(UnreachableError):
     code = "channel.captive_portal"
 
 
+class NoSuchChannelError(UnreachableError):
+    """The publisher has no channel of this name."""
+
+    code = "channel.no_such_channel"
+    http_status = 404
+
+
 class VerificationError(ChannelError):
     """What the commons or a mirror offers does not verify; nothing of it was taken."""
 

@@ -45,6 +45,7 @@ PULL_INTERVAL = dt.timedelta(hours=1)
 JITTER = 0.25
 FIRST_RETRY = dt.timedelta(minutes=5)
 LONGEST_RETRY = dt.timedelta(hours=6)
+LONGEST_ASKED = dt.timedelta(days=1)
 PULLER_DEAD_AFTER = dt.timedelta(minutes=3)
 BEAT_EVERY = dt.timedelta(seconds=5)
 MASS_WITHDRAWAL = 3
@@ -203,7 +204,7 @@ def _store(run: _Pull, haul: Haul, chance: random.Random) -> PullResult:
         expires_at=haul.expires_at if good else subscription.expires_at,
         last_attempt_at=now,
         last_good_at=now if good else subscription.last_good_at,
-        next_pull_at=_next_pull(now, failures, haul, chance),
+        next_pull_at=_next_pull(now, failures, haul, chance, run.traffic.retry_after_s),
         failures=failures,
         error=None if haul.error is None else _error(haul.error),
     )
@@ -360,12 +361,13 @@ def _error(error: ChannelError) -> dict[str, str]:
     return {**error.as_dict(), "state": state.value}
 
 
-def _next_pull(now: dt.datetime, failures: int, haul: Haul, chance: random.Random) -> dt.datetime:
-    """Regular pulls are spread, failures wait longer each time."""
+def _next_pull(now: dt.datetime, failures: int, haul: Haul, chance: random.Random, retry_after_s: int) -> dt.datetime:
+    """Regular pulls are spread, failures wait longer each time, and a server that asks for patience gets it."""
     if any(found.more for found in haul.channels.values()):
         return now
     wait = min(FIRST_RETRY * 2 ** min(failures - 1, 16), LONGEST_RETRY) if failures else PULL_INTERVAL
-    return now + wait * (1 - JITTER + 2 * JITTER * chance.random())
+    asked = min(dt.timedelta(seconds=retry_after_s), LONGEST_ASKED)
+    return now + max(wait * (1 - JITTER + 2 * JITTER * chance.random()), asked)
 
 
 def _log(run: _Pull, result: PullResult, now: dt.datetime) -> None:

@@ -126,6 +126,7 @@ def sign(
     states = signature_states(folder)
     data = {
         "signed": done,
+        "documents": [str(path) for path in folder.waiting_documents()],
         "merged": merged,
         "missing": {state.role: state.missing for state in states if state.missing},
         "awaited_from": {state.role: list(state.awaited_from) for state in states if state.missing},

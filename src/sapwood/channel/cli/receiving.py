@@ -73,7 +73,7 @@ def pull(*, names: tuple[str, ...], bundle: Path | None, as_json: bool) -> None:
     lines = [line for result in results for line in _pull_lines(result)]
     codes = {error["code"] for result in results for error in result.errors.values()}
     bad = any(not result.good for result in results)
-    exit_code = Exit.GOOD if not bad else Exit.ERROR if codes and codes <= _NETWORK else Exit.BAD_NEWS
+    exit_code = Exit.GOOD if not bad else Exit.ERROR if codes and codes <= _NO_VERDICT else Exit.BAD_NEWS
     data = {"pulls": [_pull_data(result) for result in results]}
     emit(data, lines or ["There is no subscription: sapwood channel subscribe."], as_json=as_json, exit_code=exit_code)
 
@@ -97,7 +97,8 @@ def status(*, as_json: bool) -> None:
     emit(data, lines or ["There is no subscription: sapwood channel subscribe."], as_json=as_json, exit_code=exit_code)
 
 
-_NETWORK = {"channel.unreachable", "channel.captive_portal"}
+# Failures that say nothing about what the publisher signed.
+_NO_VERDICT = {"channel.unreachable", "channel.captive_portal", "channel.clock"}
 
 
 def _commons_status(*, as_json: bool) -> None:

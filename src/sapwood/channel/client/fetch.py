@@ -12,10 +12,18 @@ from tuf.ngclient import FetcherInterface
 from typing_extensions import override
 
 from sapwood.channel.errors import UnreachableError, WebPageInsteadError
-from sapwood.core.http import HttpClient, NetworkError, Request, TooLargeError, looks_like_web_page
+from sapwood.core.http import (
+    HttpClient,
+    NetworkError,
+    Request,
+    TooLargeError,
+    TooManyRedirectsError,
+    looks_like_web_page,
+)
 
 REQUEST_TIMEOUT_S = 60.0
 _OK = 200
+_BUSY = {429, 503}
 _REDIRECTS = range(300, 400)
 
 
@@ -25,6 +33,7 @@ class Traffic:
 
     requests: int = 0
     received_bytes: int = 0
+    retry_after_s: int = 0
 
 
 class Beat(Protocol):
@@ -83,17 +92,18 @@ class HttpFetcher(FetcherInterface):
         self.traffic.requests += 1
         try:
             response = self._http.fetch(request)
+        except TooManyRedirectsError as error:
+            raise _redirected(url) from error
         except TooLargeError as error:
             raise DownloadLengthMismatchError(error.message.rstrip(".")) from error
         except NetworkError as error:
             raise UnreachableError(error.message.rstrip("."), hint=error.hint) from error
         self.traffic.received_bytes += len(response.body)
         if response.status in _REDIRECTS:
-            raise WebPageInsteadError(
-                f"{url} answers with a redirect to {response.headers.get('location', 'nowhere')[:200]}: "
-                "this looks like a captive portal or a wrong address",
-                hint="Sign in to the network, or correct the address of the channel.",
-            )
+            raise _redirected(url)
+        if response.status in _BUSY:
+            wait = response.headers.get("retry-after", "")
+            self.traffic.retry_after_s = max(self.traffic.retry_after_s, int(wait) if wait.isdecimal() else 0)
         if response.status != _OK:
             raise DownloadHTTPError(f"{url} answers {response.status}", response.status)
         if url.endswith(".json") and looks_like_web_page(response.headers.get("content-type", ""), response.body):
@@ -103,6 +113,13 @@ class HttpFetcher(FetcherInterface):
                 hint="Open the address in a browser; sign in to the network, or have the server answer 404.",
             )
         return response.body
+
+
+def _redirected(url: str) -> WebPageInsteadError:
+    return WebPageInsteadError(
+        f"{url} sends the request elsewhere instead of answering: a captive portal, or a wrong address",
+        hint="Sign in to the network, or correct the address of the channel.",
+    )
 
 
 class FolderFetcher(FetcherInterface):

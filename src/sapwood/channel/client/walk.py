@@ -10,7 +10,14 @@ from tuf.ngclient import FetcherInterface
 
 from sapwood.channel.client.trust import Session, Trust, explained, signer_key_ids
 from sapwood.channel.envelope import Envelope, read_envelope
-from sapwood.channel.errors import ChannelError, ClockError, PullBusyError, UnreachableError, VerificationError
+from sapwood.channel.errors import (
+    ChannelError,
+    ClockError,
+    NoSuchChannelError,
+    PullBusyError,
+    UnreachableError,
+    VerificationError,
+)
 from sapwood.channel.layout import DocumentPath, Index, channel_of, index_paths, parse_instant
 from sapwood.formats.errors import FormatError, TooBigError
 
@@ -165,7 +172,7 @@ def _list(session: Session, channel: str, known: Known, found: ChannelHaul) -> N
     client = session.client
     delegation = _delegation(client.targets, channel)
     if delegation is None:
-        raise VerificationError(
+        raise NoSuchChannelError(
             f"The publisher has no channel {channel!r}", hint="See which there are: channel status."
         )
     role = client.delegated(channel, "targets")

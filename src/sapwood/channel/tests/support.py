@@ -1,8 +1,11 @@
 """What the channel's tests share: a published folder served without a network, and documents to publish."""
 
+import atexit
 import datetime as dt
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 from uuid import UUID, uuid5
 
 from sapwood.channel import api
@@ -53,13 +56,19 @@ class FolderHttp:
 
 
 class Commons:
-    """A real repository in a folder."""
+    """A real repository in a folder, made once per run and copied for each test."""
 
-    def __init__(self, path: Path, *, now: dt.datetime = NOW) -> None:
+    template: Path | None = None
+
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.clock = FixedClock(now)
+        self.clock = FixedClock(NOW)
         self.http = FolderHttp(path / "repository")
-        api.init_repository(path, now=now)
+        if Commons.template is None:
+            Commons.template = Path(mkdtemp(prefix="sapwood-commons-"))
+            atexit.register(shutil.rmtree, Commons.template)
+            api.init_repository(Commons.template / "channel", now=NOW)
+        shutil.copytree(Commons.template / "channel", path)
 
     @property
     def root(self) -> bytes:

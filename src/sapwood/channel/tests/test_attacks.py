@@ -17,7 +17,7 @@ from sapwood.channel.models import Refusal, Subscription, TrustedFile
 from sapwood.channel.tests.support import announcement, uuid_of
 from sapwood.core.clock import FixedClock
 from sapwood.core.data import Actor
-from sapwood.core.http import Response, TooLargeError, TooSlowError
+from sapwood.core.http import Response, TooLargeError, TooManyRedirectsError, TooSlowError
 from sapwood.formats.canonical import sha256_hex
 
 CHANNELS = ("security", "community")
@@ -154,6 +154,18 @@ def test_05_a_slow_clock_shows_on_the_very_first_pull(commons, site):
     assert site.revisions() == []
     site.row.refresh_from_db()
     assert site.row.time_floor is None
+
+
+def test_05_the_daily_signature_alone_shows_a_slow_clock(commons, site):
+    slow = FixedClock(commons.now - dt.timedelta(hours=3))
+    assert only_error(api.pull(site.row, http=commons, clock=slow))["code"] == "channel.clock"
+    site.pull()
+    commons.sleep(dt.timedelta(days=1))
+    commons.renew()
+    site.pull()
+    yesterday = FixedClock(commons.now - dt.timedelta(hours=3))
+    site.row.refresh_from_db()
+    assert only_error(api.pull(site.row, http=commons, clock=yesterday))["code"] == "channel.clock"
 
 
 def test_05_an_index_from_the_future_cannot_raise_the_floor_for_good(commons, site):
@@ -295,8 +307,17 @@ def test_09_one_key_under_two_names_does_not_meet_a_threshold_of_two(commons, si
     targets.delegations.keys["f" * 64] = twin
     targets.delegations.roles["security"].keyids.append("f" * 64)
     targets.delegations.roles["security"].threshold = 2
-    commons.commit("targets")
-    assert only_error(site.pull())["code"] == "channel.signature"
+    commons.commit("targets", "security")
+    name = f"metadata/{commons.roles['security'].version}.security.json"
+    forged = json.loads(commons.files[name])
+    forged["signatures"].append({"keyid": "f" * 64, "sig": forged["signatures"][0]["sig"]})
+    raw = commons.files[name] = json.dumps(forged).encode()
+    commons.snapshot.meta["security.json"].length = len(raw)
+    commons.snapshot.meta["security.json"].hashes = {"sha256": sha256_hex(raw)}
+    commons.renew()
+    error = only_error(site.pull())
+    assert error["code"] == "channel.signature"
+    assert "one person could sign for two" in error["message"]
 
 
 # --- 10 to 12: the network ------------------------------------------------------------------------------------------
@@ -312,12 +333,14 @@ def test_10_a_captive_portal_that_answers_200_is_named_as_what_it_is(commons, si
 
 
 def test_10_a_portal_that_redirects_is_named_too(commons, site):
-    commons.answers["metadata/timestamp.json"] = lambda request: Response(
-        302, {"location": "http://login.wlan.example/"}, b"", request.url
-    )
-    error = only_error(site.pull())
-    assert error["code"] == "channel.captive_portal"
-    assert "login.wlan.example" in error["message"]
+    def redirect(request):
+        # What the real client does when it may follow nothing.
+        raise TooManyRedirectsError("commons.example.org sent the request on more than 0 times.")
+
+    commons.answers["metadata/timestamp.json"] = redirect
+    assert only_error(site.pull())["code"] == "channel.captive_portal"
+    commons.answers["metadata/timestamp.json"] = lambda request: Response(302, {"location": "/x"}, b"", request.url)
+    assert only_error(site.pull())["code"] == "channel.captive_portal"
 
 
 def test_10_a_portal_in_place_of_one_document_refuses_that_document_and_heals(commons, site):
@@ -551,6 +574,16 @@ def test_a_document_that_cannot_be_read_is_refused_on_its_own_and_read_once_it_c
     assert refusal.resolved_at is not None
 
 
+def test_a_channel_that_the_publisher_does_not_have_leaves_the_others_alone(commons, db):
+    site = Site(commons, channels=["community", "surveys"])
+    commons.roles["targets"].delegations.roles.pop("surveys")
+    commons.commit("targets")
+    commons.publish(announcement(1))
+    result = site.pull()
+    assert result.new == 1
+    assert result.errors["surveys"]["code"] == "channel.no_such_channel"
+
+
 def test_a_published_revision_never_changes(commons, site):
     [path] = commons.publish(announcement(1))
     site.pull()
@@ -627,6 +660,14 @@ def test_failures_wait_longer_each_time_and_success_resets_them(commons, site):
     del commons.answers["metadata/timestamp.json"]
     site.pull()
     assert Subscription.objects.get().failures == 0
+
+
+def test_a_busy_server_that_asks_for_patience_gets_it(commons, site):
+    commons.answers["metadata/timestamp.json"] = lambda request: Response(
+        503, {"retry-after": "20000"}, b"", request.url
+    )
+    site.pull()
+    assert Subscription.objects.get().next_pull_at >= commons.now + dt.timedelta(seconds=20_000)
 
 
 def test_administrators_are_told_of_a_dead_channel_once_it_lasts(commons, site):
