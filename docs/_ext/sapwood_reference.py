@@ -25,7 +25,7 @@ def load_everything() -> None:
     import sapwood
 
     django.setup()
-    skip = (".tests", ".migrations", "settings_test", "urls_", ".wsgi", ".manage")
+    skip = (".tests", ".migrations", "settings_test", "settings_check", "urls_", ".wsgi", ".manage")
     for module in walk_packages(sapwood.__path__, "sapwood."):
         if not any(part in module.name for part in skip):
             import_module(module.name)

@@ -192,13 +192,18 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
-SPECTACULAR_SETTINGS = {
+SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": f"Sapwood {ROLE} API",
     "DESCRIPTION": "Read and decide what the console shows. Errors are {code, message, hint}.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
 }
+if ROLE == "site":
+    SPECTACULAR_SETTINGS["ENUM_NAME_OVERRIDES"] = {
+        "AudienceEnum": "sapwood.site.inbox.data.Audience",
+        "OutletEnum": "sapwood.site.inbox.data.OutletKind",
+    }
 
 
 def _mail() -> dict[str, Any]:
