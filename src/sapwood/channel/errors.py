@@ -128,6 +128,18 @@ class TamperedError(VerificationError):
     code = "channel.tampered"
 
 
+class WrongPlaceError(VerificationError):
+    """A publication says that it is another one, or belongs to another channel, than the place where it was listed."""
+
+    code = "channel.wrong_place"
+
+
+class RevisionChangedError(VerificationError):
+    """A publisher gave other content to a revision that was already published."""
+
+    code = "channel.revision_changed"
+
+
 class FingerprintError(VerificationError):
     """The root metadata that the commons serves are not the ones that the administrator named."""
 

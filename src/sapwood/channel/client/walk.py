@@ -15,8 +15,10 @@ from sapwood.channel.errors import (
     ClockError,
     NoSuchChannelError,
     PullBusyError,
+    RevisionChangedError,
     UnreachableError,
     VerificationError,
+    WrongPlaceError,
 )
 from sapwood.channel.layout import DocumentPath, Index, channel_of, index_paths, parse_instant
 from sapwood.formats.errors import FormatError, TooBigError
@@ -245,7 +247,7 @@ def _unfit(listed: Listed, known: Known, revisions: Mapping[tuple[str, int], str
     before = revisions.get((path.uuid, path.revision))
     if str(path) in known.documents or before is not None:
         message = f"Revision {path.revision} of {path.uuid} is already here, and a revision never changes"
-        return RefusedDocument(path, listed.sha256, "channel.revision_changed", message, "Tell the publisher.")
+        return RefusedDocument(path, listed.sha256, RevisionChangedError.code, message, "Tell the publisher.")
     return None
 
 
@@ -278,7 +280,7 @@ def read_document(listed: Listed, raw: bytes) -> VerifiedDocument | RefusedDocum
             f"It came on {path.channel} as revision {path.revision} of {path.uuid}, "
             f"but says that it is revision {envelope.revision} of {envelope.uuid} on {envelope.channel}"
         )
-        return RefusedDocument(path, listed.sha256, "channel.wrong_place", message, "Tell the publisher.", raw=raw)
+        return RefusedDocument(path, listed.sha256, WrongPlaceError.code, message, "Tell the publisher.", raw=raw)
     return VerifiedDocument(listed, raw, envelope)
 
 

@@ -207,12 +207,14 @@ def _wait_for(descriptor: int, timeout_s: float, path: Path) -> None:
             return
 
 
-def remove(path: Path) -> None:
-    """Take a file away if it is there, and make that durable."""
-    path.unlink(missing_ok=True)
-    if path.parent.is_dir():
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def remove(*paths: Path) -> None:
+    """Take files away if they are there, and make that durable."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+    for folder in {path.parent for path in paths}:
+        if folder.is_dir():
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)

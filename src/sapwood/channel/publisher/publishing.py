@@ -244,11 +244,13 @@ def _forget_published(folder: Folder, published: Published | None) -> None:
     """Clear from staging what clients can reach already; what an interrupted run did not clear is cleared here."""
     if published is None:
         return
+    done = []
     for path, file in folder.waiting_documents().items():
         metadata = published.role(path.segment.role)
         target = metadata.signed.targets.get(str(path)) if metadata else None
         if target is not None and target.hashes["sha256"] == sha256_hex(file.read_bytes()):
-            remove(file)
+            done.append(file)
+    remove(*done)
     for role in folder.staged_roles():
         staged = folder.staged(role)
         current = published.root if role == "root" else published.role(role)
