@@ -15,7 +15,8 @@ class InboxConfig(AppConfig):
 
     @override
     def ready(self) -> None:
-        """Make the jobs, panels and permissions known."""
+        """Make the permissions, jobs, panels and keepers of personal data known."""
         import_module("sapwood.site.inbox.staff")
         import_module("sapwood.site.inbox.tasks")
         import_module("sapwood.site.inbox.panels")
+        import_module("sapwood.site.inbox.personal")

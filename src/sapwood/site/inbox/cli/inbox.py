@@ -2,6 +2,7 @@
 
 import datetime as dt
 from typing import Any
+from uuid import UUID
 
 import click
 
@@ -12,6 +13,7 @@ from sapwood.core.errors import UsageError
 from sapwood.site.inbox import api, shapes
 from sapwood.site.inbox.data import Audience, Choices, DeliveryState, OutletKind, Window
 from sapwood.site.inbox.queries.items import MAX_PAGE_SIZE, TABS
+from sapwood.site.inbox.queries.trust import channels as trusted
 
 INSTANT = click.DateTime(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S"])
 
@@ -147,6 +149,47 @@ def deliveries(*, item_id: int | None, state: str | None, limit: int, after: str
     emit(data, lines or ["No deliveries."], as_json=as_json, exit_code=Exit.BAD_NEWS if bad else Exit.GOOD)
 
 
+@inbox.command()
+@click.argument("item_id", metavar="ID", type=int)
+@click.option("--digest", required=True, help="The approval's digest, as `show` prints it.")
+@json_option
+def second(*, item_id: int, digest: str, as_json: bool) -> None:
+    """Approve, as the second person, exactly what the first one approved."""
+    row = api.second(item_id, digest=digest, actor=Actor.command(), now=system_clock().now())
+    emit(shapes.approval_dict(row), [f"item {item_id}: approved by two people"], as_json=as_json)
+
+
+@inbox.command()
+@click.argument("delivery", type=click.UUID)
+@json_option
+def repeat(*, delivery: UUID, as_json: bool) -> None:
+    """Send an uncertain or failed delivery once more, with the same Message-ID or key."""
+    row = api.repeat(delivery, actor=Actor.command(), now=system_clock().now())
+    emit(shapes.delivery_dict(row), [f"{row.uuid}: {row.state}"], as_json=as_json)
+
+
+@inbox.command()
+@click.option("--open", "opened", metavar="CHANNEL", default="", help="Open this channel one stage further.")
+@click.option("--close", "closed", metavar="CHANNEL", default="", help="Close this channel to all but administrators.")
+@json_option
+def trust(*, opened: str, closed: str, as_json: bool) -> None:
+    """How far each channel is trusted; open one a stage further, or close it at once."""
+    now, actor = system_clock().now(), Actor.command()
+    if closed:
+        api.revoke_channel(closed, actor=actor, now=now)
+    if opened:
+        wanted = next((row.following for row in trusted() if row.policy.channel == opened), None)
+        if wanted is None:
+            raise UsageError(f"{opened} cannot be opened further", hint="See 'sapwood inbox trust'.")
+        api.open_channel(opened, wanted, actor=actor, now=now)
+    data = [
+        {"channel": row.policy.channel, "open_to": row.stage.value, "two_people": row.policy.two_people}
+        for row in trusted()
+    ]
+    lines = [f"{row['channel']:<24} {row['open_to']}" for row in data]
+    emit({"channels": data}, lines or ["No channel yet."], as_json=as_json)
+
+
 @inbox.command(name="import")
 @json_option
 def import_now(*, as_json: bool) -> None:
@@ -179,4 +222,5 @@ def _lines(found: api.Review) -> list[str]:
         lines += ["", f"[{language.locale}]{mark} {language.final.title}", language.final.summary, language.final.body]
     lines += ["", *[f"  link: {link.title or link.kind}  {link.report.url}" for link in found.links]]
     lines += [f"seen {found.seen}"] if found.seen else []
+    lines += [f"approval {found.approval.digest} for {found.approval.audience}"] if found.approval else []
     return lines

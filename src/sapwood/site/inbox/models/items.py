@@ -1,12 +1,13 @@
 """Items: what arrived, each revision of it as received bytes, and the texts that this site made of it."""
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
 
 from sapwood.site.inbox.data import Audience, Decision, RuleEffect, Upstream, Verdict
+from sapwood.site.inbox.words import KINDS, SEVERITIES
 
 
 class ItemQuerySet(models.QuerySet["Item"]):
@@ -88,6 +89,16 @@ class Item(models.Model):
     def subject(self) -> str:
         """How the audit log names it."""
         return f"item:{self.channel}:{self.publication}"
+
+    @property
+    def kind_words(self) -> Any:
+        """The kind as people read it; an unknown one stands as it came."""
+        return KINDS.get(self.kind, self.kind)
+
+    @property
+    def severity_words(self) -> Any:
+        """The severity as people read it."""
+        return SEVERITIES.get(self.severity, self.severity)
 
 
 class Revision(models.Model):

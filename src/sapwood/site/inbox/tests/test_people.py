@@ -101,7 +101,7 @@ def test_a_csv_brings_nobody_back_who_left(alice, by):
 @pytest.mark.parametrize(
     "line",
     [
-        "=cmd|' /C calc'!A0", "+1@evil.example", "@SUM(1)", "not an address", "a@b", "x@y.example,extra,cells,here,too,many",
+        "=cmd|' /C calc'!A0", "+1@evil.example", "@SUM(1)", "not an address", "a@b", "x@y.example,extra,cells,here",
         '"x@y.example\r\nBcc: z@y.example"', "名@例え.example", "x@y.example,gods", "-x@y.example",
     ],
 )  # fmt: skip

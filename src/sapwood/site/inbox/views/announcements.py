@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import NotFoundError
-from sapwood.site.inbox import api, content, links, rendering
+from sapwood.site.inbox import api, content, links, rendering, words
 from sapwood.site.inbox.data import Reader
 from sapwood.site.inbox.gate import Cleared
 from sapwood.site.inbox.queries.page import WithdrawnError
@@ -59,6 +59,7 @@ def one(request: HttpRequest, item_id: int) -> HttpResponse:
     context = {
         "announcement": found,
         "reading": reading(found, reader),
+        "event": words.event_lines(found.event),
         "hand_over": links.hand_over(found, reading(found, reader).locale),
         "did": [(one, reading(one, reader)) for one in api.closing([item_id], reader, now=now).get(item_id, [])],
         "asked": [(one, reading(one, reader)) for one in api.asked(item_id, reader, now=now)],

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
@@ -16,7 +17,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from sapwood.accounts.api import actor_of, permission_required, reach, user_has
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import ForbiddenError, SapwoodError
-from sapwood.site.inbox import api, rendering, staff
+from sapwood.site.inbox import api, rendering, staff, words
 from sapwood.site.inbox.data import Decision, Upstream
 from sapwood.site.inbox.models import Item
 from sapwood.site.inbox.queries.items import TABS
@@ -151,6 +152,10 @@ def _page(
         "may_translate": user_has(request.user, staff.TRANSLATE, staff.ANYWHERE),
         "signed_already": _signed_already(request, found),
         "changed_words": _changed_words(found),
+        "missing_locales": [
+            (code, name) for code, name in settings.LANGUAGES if code not in {one.locale for one in found.languages}
+        ],
+        "event": words.event_lines(found.event),
         "answers": row.answers.order_by("-pk")[:20] if row.kind == "feedback_request" else (),
         "hand_over": found.hand_over,
         "closed": row.survey_closes_at is not None and row.survey_closes_at <= system_clock().now(),
@@ -189,6 +194,7 @@ def preview(request: HttpRequest, item_id: int) -> HttpResponse:
     context = {
         "item": found.item,
         "brand": found.brand,
+        "event": words.event_lines(found.event),
         "language": language,
         "languages": [
             {"label": one.locale, "url": f"?locale={one.locale}", "current": one is language, "count": None}
