@@ -34,7 +34,7 @@ def sync_with_channel(*, actor: Actor, now: dt.datetime) -> int:
     """
     revisions = list(Revision.objects.select_related("announcement").filter(state=State.STAGED))
     retractions = list(_open_retractions())
-    channels = {row.channel for row in (*revisions, *retractions)}
+    channels = {row.channel for row in revisions} | {row.channel for row in retractions}
     if not channels:
         return 0
     found = served(channels)
