@@ -20,10 +20,11 @@ from sapwood.channel.actions.subscribing import (
     unsubscribe,
 )
 from sapwood.channel.data import ChannelHealth, ChannelState, HealthChange, PullResult, Received
+from sapwood.channel.layout import DocumentPath
 from sapwood.channel.models import Subscription
 from sapwood.channel.publisher import status
 from sapwood.channel.publisher.publishing import Publication
-from sapwood.channel.publisher.served import Served, served_documents
+from sapwood.channel.publisher.served import Served, served_documents, waiting_paths
 from sapwood.channel.publisher.signing import SignatureState, signature_states
 from sapwood.channel.publisher.staging import Staged
 from sapwood.channel.publisher.status import RepositoryStatus
@@ -116,6 +117,11 @@ def served(channels: Iterable[str], *, repo: Path | None = None) -> list[Served]
     return served_documents(folder_at(repo), channels)
 
 
+def waiting(channels: Iterable[str], *, repo: Path | None = None) -> list[DocumentPath]:
+    """Every document of these channels that waits for signatures."""
+    return waiting_paths(folder_at(repo), channels)
+
+
 def channel_health(now: dt.datetime | None = None) -> list[ChannelHealth]:
     """Every subscribed channel as it stands."""
     return queries.channel_health(now or system_clock().now())
@@ -124,6 +130,7 @@ def channel_health(now: dt.datetime | None = None) -> list[ChannelHealth]:
 __all__ = [
     "ChannelHealth",
     "ChannelState",
+    "DocumentPath",
     "HealthChange",
     "Publication",
     "PullResult",
@@ -160,6 +167,7 @@ __all__ = [
     "subscriptions",
     "unacknowledged_withdrawals",
     "unsubscribe",
+    "waiting",
     "withdrawn",
     "worst",
 ]

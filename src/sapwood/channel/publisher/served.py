@@ -32,3 +32,8 @@ def served_documents(folder: Folder, channels: Iterable[str]) -> list[Served]:
                 at = target.custom.get("at") if isinstance(target.custom, dict) else None
                 found.append(Served(path, target.hashes["sha256"], parse_instant(at) if at else None))
     return found
+
+
+def waiting_paths(folder: Folder, channels: Iterable[str]) -> list[DocumentPath]:
+    """Every document of these channels that waits for signatures."""
+    return [path for channel in sorted(set(channels)) for path in folder.waiting_documents(channel)]

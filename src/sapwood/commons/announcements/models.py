@@ -148,6 +148,7 @@ class Retraction(models.Model):
     raw = models.BinaryField(default=b"")
     sha256 = models.CharField(max_length=64, blank=True)
     staged_at = models.DateTimeField(null=True, blank=True)
+    published_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"{self.announcement}: {self.reason}"

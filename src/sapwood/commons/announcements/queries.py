@@ -32,15 +32,24 @@ def newest(*states: str) -> QuerySet[Revision]:
 
 
 def live(rows: QuerySet[Revision], now: dt.datetime) -> QuerySet[Revision]:
-    """Those of `rows` whose window is open and that nothing published has replaced."""
+    """Those of `rows` whose window is open and that nothing published has replaced.
+
+    Only what is published and open now replaces, only by its newest text, and only within its own channel: who may
+    write to one channel must not make the items of another disappear.
+    """
+    begun = Q(publish_at=None) | Q(publish_at__lte=now)
+    newer = Revision.objects.filter(
+        announcement=OuterRef("revision__announcement"), number__gt=OuterRef("revision__number"), state=State.PUBLISHED
+    )
     replaced = Reference.objects.filter(
+        Q(revision__publish_at=None) | Q(revision__publish_at__lte=now),
+        ~Exists(newer),
         relation=Relation.SUPERSEDES,
         target=OuterRef("announcement__uuid"),
-        revision__state__in=LEFT_THE_HOUSE,
+        revision__state=State.PUBLISHED,
+        revision__channel=OuterRef("channel"),
     )
-    return rows.filter(
-        Q(publish_at=None) | Q(publish_at__lte=now), Q(expires_at=None) | Q(expires_at__gt=now), ~Exists(replaced)
-    )
+    return rows.filter(begun, Q(expires_at=None) | Q(expires_at__gt=now), ~Exists(replaced))
 
 
 def live_budgets(now: dt.datetime) -> list[LiveBudget]:

@@ -42,3 +42,8 @@ def hand_over_test(raw: bytes, name: str, *, actor: Actor, now: dt.datetime) -> 
 def served(channels: set[str]) -> list[channel.Served]:
     """What sites can reach now in these channels."""
     return channel.served(channels)
+
+
+def waiting(channels: set[str]) -> set[tuple[str, int]]:
+    """What waits for signatures in these channels: uuid and revision."""
+    return {(path.uuid, path.revision) for path in channel.waiting(channels)}

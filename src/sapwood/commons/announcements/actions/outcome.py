@@ -5,12 +5,12 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import models, transaction
 
 from sapwood.commons.announcements.errors import AnnouncementNotFoundError, NothingToRetractError, SecondPersonError
 from sapwood.commons.announcements.models import Announcement, Channel, Retraction, Revision, State
 from sapwood.commons.announcements.people import identity
-from sapwood.commons.announcements.staging import hand_over, hand_over_retraction, served
+from sapwood.commons.announcements.staging import hand_over, hand_over_retraction, served, waiting
 from sapwood.core import audit
 from sapwood.core.data import Actor
 from sapwood.formats.canonical import canonical_bytes, sha256_hex
@@ -28,18 +28,38 @@ class Signed:
 
 
 def sync_with_channel(*, actor: Actor, now: dt.datetime) -> int:
-    """Note what has been signed and published since, and hand over again what a crash kept from the signers."""
-    waiting = list(Revision.objects.select_related("announcement").filter(state=State.STAGED))
-    if not waiting:
+    """Note what has been signed and published since, and hand over again what a crash kept from the signers.
+
+    The number of revisions that came out. What already waits for signatures is left alone.
+    """
+    revisions = list(Revision.objects.select_related("announcement").filter(state=State.STAGED))
+    retractions = list(_open_retractions())
+    channels = {row.channel for row in revisions} | {row.channel for row in retractions}
+    if not channels:
         return 0
-    found = served({revision.channel for revision in waiting})
+    found = served(channels)
     signed = [Signed(uuid.UUID(s.path.uuid), s.path.revision, s.sha256, s.published_at or now) for s in found]
-    count = mark_published(signed, actor=actor, now=now)
-    known = {(item.uuid, item.revision, item.sha256) for item in signed}
-    for revision in waiting:
-        if (revision.announcement.uuid, revision.number, revision.sha256) not in known:
+    known = waiting(channels) | {(str(item.uuid), item.revision) for item in signed}
+    for revision in revisions:
+        if (str(revision.announcement.uuid), revision.number) not in known:
             hand_over(revision, actor=actor, now=now)
-    return count
+    for row in retractions:
+        if (str(_retraction_uuid(row)), 1) not in known:
+            hand_over_retraction(row, actor=actor, now=now)
+    _mark_retracted(signed)
+    return mark_published(signed, actor=actor, now=now)
+
+
+def _open_retractions() -> models.QuerySet[Retraction]:
+    rows = Retraction.objects.select_related("announcement")
+    return rows.filter(published_at=None).exclude(staged_at=None)
+
+
+def _mark_retracted(signed: Iterable[Signed]) -> None:
+    served_at = {(item.uuid, item.sha256): item.published_at for item in signed}
+    for row in _open_retractions():
+        if at := served_at.get((_retraction_uuid(row), row.sha256)):
+            Retraction.objects.filter(pk=row.pk).update(published_at=at)
 
 
 @transaction.atomic
@@ -117,8 +137,7 @@ def _document(row: Retraction) -> bytes:
         {
             "type": "retraction",
             "version": 1,
-            # One retraction per announcement: the same words again are the same document.
-            "uuid": str(uuid.uuid5(row.announcement.uuid, "retraction")),
+            "uuid": str(_retraction_uuid(row)),
             "revision": 1,
             "channel": row.channel,
             "retracts": str(row.announcement.uuid),
@@ -128,6 +147,11 @@ def _document(row: Retraction) -> bytes:
     )
     parse_document(raw)
     return raw
+
+
+def _retraction_uuid(row: Retraction) -> uuid.UUID:
+    """One retraction per announcement: asking twice makes the same document."""
+    return uuid.uuid5(row.announcement.uuid, "retraction")
 
 
 def _record(action: str, row: Retraction, actor: Actor, now: dt.datetime) -> str:

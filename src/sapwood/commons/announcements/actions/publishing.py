@@ -18,7 +18,7 @@ from sapwood.commons.announcements.actions.writing import save_draft, submit
 from sapwood.commons.announcements.data import AnnouncementFile, FolderLine, FolderReport, Outcome, Problem
 from sapwood.commons.announcements.documents import read_document
 from sapwood.commons.announcements.files.folder import read_folder
-from sapwood.commons.announcements.models import Announcement, Revision, State
+from sapwood.commons.announcements.models import Announcement, Relation, Revision, State
 from sapwood.commons.announcements.queries import live_budgets, newest
 from sapwood.core.data import Actor
 from sapwood.core.errors import SapwoodError
@@ -47,6 +47,7 @@ def publish_folder(
             problems += [problem] if problem else []
         warnings = [warning for item in items for warning in item.warnings]
         warnings += stale_warnings(lines)
+        warnings += channel_warnings(lines)
         warnings += budget_warnings(now)
         if dry_run:
             transaction.set_rollback(True)
@@ -74,6 +75,21 @@ def stale_warnings(lines: list[FolderLine]) -> list[Problem]:
             message = f"This translates revision {made_from}; the text has changed since."
             hint = f"Look it over, then set of_revision: {revision.number}."
             found.append(Problem(message, hint, f"{revision.announcement.slug}.{locale}.md", 1))
+    return found
+
+
+def channel_warnings(lines: list[FolderLine]) -> list[Problem]:
+    """One warning for each announcement that means to replace one of another channel, which has no effect."""
+    keys = [line.uuid for line in lines if line.uuid is not None]
+    rows = newest(*State.values).prefetch_related("references")
+    found = []
+    for revision in rows.filter(announcement__uuid__in=keys, references__relation=Relation.SUPERSEDES).distinct():
+        targets = [
+            reference.target for reference in revision.references.all() if reference.relation == Relation.SUPERSEDES
+        ]
+        for other in newest(*State.values).filter(announcement__uuid__in=targets).exclude(channel=revision.channel):
+            message = f"It cannot replace {other.announcement.slug}, which is in the channel {other.channel}."
+            found.append(Problem(message, "Retract that one instead.", f"{revision.announcement.slug}.md", 1))
     return found
 
 

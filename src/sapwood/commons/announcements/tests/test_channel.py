@@ -10,10 +10,11 @@ from sapwood.commons.announcements.actions.outcome import retract, sync_with_cha
 from sapwood.commons.announcements.actions.publishing import publish_folder
 from sapwood.commons.announcements.actions.writing import save_draft
 from sapwood.commons.announcements.documents import read_document
-from sapwood.commons.announcements.models import Revision, State
+from sapwood.commons.announcements.models import Retraction, Revision, State
 from sapwood.commons.announcements.staging import test_repo as the_test_repo
 from sapwood.commons.announcements.tests.conftest import PLAIN, UUID_ONE
 from sapwood.core.data import Actor
+from sapwood.core.models import AuditRow
 
 pytestmark = pytest.mark.django_db
 
@@ -49,8 +50,30 @@ def test_a_hand_over_that_a_crash_interrupted_is_repeated(folder, now, repo):
     publish_folder(folder.path, actor=Actor.command(), now=now)
     assert staged_files(repo) == []
     sync_with_channel(actor=Actor.system("test"), now=now)
+    assert len(staged_files(repo)) == 1
+
+
+def test_looking_again_while_signatures_are_awaited_writes_nothing(folder, now, repo, alice):
+    folder.write("verawood.md", PLAIN)
+    publish_folder(folder.path, actor=alice, now=now)
+    sync_with_channel(actor=Actor.system("test"), now=now)
+    retract(UUID_ONE, reason="It was wrong.", actor=alice, now=now)
+    sync_with_channel(actor=Actor.system("test"), now=now)
+    rows = AuditRow.objects.count()
+    sync_with_channel(actor=Actor.system("test"), now=now)
+    assert (AuditRow.objects.count(), len(staged_files(repo))) == (rows, 2)
+
+
+def test_a_retraction_that_a_crash_interrupted_is_handed_over_and_comes_out(folder, now, repo, alice):
+    folder.write("verawood.md", PLAIN)
+    publish_folder(folder.path, actor=alice, now=now)
+    retract(UUID_ONE, reason="It was wrong.", actor=alice, now=now)
     sync_with_channel(actor=Actor.system("test"), now=now)
     assert len(staged_files(repo)) == 1
+    channel.sign(now=now)
+    channel.publish(now=now)
+    sync_with_channel(actor=Actor.system("test"), now=now)
+    assert Retraction.objects.get().published_at is not None
 
 
 def test_a_retraction_is_put_before_the_signers(folder, now, repo, alice, django_capture_on_commit_callbacks):

@@ -76,6 +76,8 @@ def test_the_organisation_reads_exactly_that_text_and_agrees_once(client, study,
     assert (row.answer, row.answered_by) == (Answer.AGREED, "Carol")
     again = client.post(address, {**answer, "answer": "refuse"})
     assert (again.status_code, b"Four billion" in again.content) == (404, False)
+    closed = client.get(address)
+    assert (closed.status_code, b"Four billion" in closed.content) == (404, False)
     assert nothing_leaks(client)
     assert stage(study.announcement.uuid, sha256=study.sha256, actor=alice, now=now).state == State.STAGED
 

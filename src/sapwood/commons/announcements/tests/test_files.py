@@ -1,5 +1,8 @@
 """Markdown files with front matter: what is read, and what is refused with its line."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from sapwood.commons.announcements.files.folder import read_folder
@@ -210,3 +213,21 @@ def test_case_50_a_request_that_outlives_its_question_is_a_warning(folder):
 def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError):
         read_folder(tmp_path / "nowhere", nobody)
+
+
+def test_the_file_in_the_documentation_is_valid(folder):
+    page = Path(__file__).parents[5] / "docs" / "how-to" / "publish-announcements.md"
+    example = re.search(r"```markdown\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)[1]
+    folder.write("willow-planned.md", example)
+    folder.write("an-older-slug.md", PLAIN)
+    item = read_one(folder, slug="willow-planned")
+    assert (item.problems, item.warnings) == ((), ())
+
+
+def test_the_documentation_names_every_field():
+    from sapwood.commons.announcements.files import fields
+
+    page = Path(__file__).parents[5] / "docs" / "how-to" / "publish-announcements.md"
+    text = page.read_text(encoding="utf-8")
+    names = {*fields._MAIN_NAMES, *fields._TRANSLATION_NAMES, *fields._EVENT_NAMES, *fields._LINK_NAMES}
+    assert sorted(name for name in names if f"{name}" not in text) == []

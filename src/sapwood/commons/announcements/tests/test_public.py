@@ -161,10 +161,41 @@ def test_you_asked_we_did_stands_on_both_pages(client, folder, now, alice, bob, 
 
 def test_what_supersedes_replaces_on_the_list(client, folder, now, alice, bob, clock):
     folder.write("verawood.md", PLAIN)
-    newer = PLAIN.replace(UUID_ONE, UUID_TWO).replace("kind: release_notes", "kind: news\nsupersedes: [verawood]")
+    newer = PLAIN.replace(UUID_ONE, UUID_TWO).replace(
+        "kind: release_notes", "kind: news\nchannel: releases\nsupersedes: [verawood]"
+    )
     folder.write("newer.md", newer.replace("is out", "is even better"))
     publish(folder, alice, bob, now)
     assert titles(client) == ["Verawood is even better"]
+
+
+def test_what_supersedes_replaces_only_once_it_is_out_and_in_its_own_channel(client, folder, now, alice, bob, clock):
+    folder.write("pdf.md", ADVISORY)
+    publish(folder, alice, bob, now)
+    newer = PLAIN.replace("kind: release_notes", "kind: news\nsupersedes: [pdf]")
+    folder.write("newer.md", newer)
+    publish(folder, alice, bob, now)
+    assert "Update the PDF reader" in titles(client)
+    third = ADVISORY.replace(UUID_TWO, UUID_TWO.replace("0002", "0003")).replace(
+        "severity", "supersedes: [pdf]\nseverity"
+    )
+    folder.write("third.md", third.replace("Update", "Really update"))
+    publish_folder(folder.path, actor=alice, second=bob, now=now)
+    assert "Update the PDF reader" in titles(client)
+    serve_all(now)
+    assert titles(client) == ["Really update the PDF reader", "Verawood is out"]
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_public_list_asks_the_database_as_often_for_many_items_as_for_few(
+    client, folder, now, alice, bob, django_assert_max_num_queries
+):
+    for number in range(12):
+        text = PLAIN.replace(UUID_ONE, UUID_ONE[:-2] + f"{number + 10}")
+        folder.write(f"item-{number}.md", text)
+    publish(folder, alice, bob, now)
+    with django_assert_max_num_queries(5):
+        assert client.get("/announcements/feed.json").status_code == 200
 
 
 def test_a_retracted_announcement_says_so_and_shows_nothing_else(client, folder, now, alice, bob, clock):

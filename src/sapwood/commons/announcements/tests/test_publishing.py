@@ -171,3 +171,10 @@ def test_an_audience_with_too_much_to_read_is_a_warning(folder, now):
     folder.write("second.md", PLAIN.replace(UUID_ONE, UUID_TWO))
     report = publish_folder(folder.path, actor=Actor.command(), now=now)
     assert ["2 live items" in warning.message for warning in report.warnings] == [True]
+
+
+def test_replacing_across_channels_has_no_effect_and_says_so(folder, now, alice, bob):
+    folder.write("pdf.md", ADVISORY)
+    folder.write("verawood.md", PLAIN.replace("kind: release_notes", "kind: news\nsupersedes: [pdf]"))
+    report = publish_folder(folder.path, actor=alice, second=bob, now=now)
+    assert [w.message for w in report.warnings] == ["It cannot replace pdf, which is in the channel security."]
