@@ -23,7 +23,7 @@ CHROMIUM = "/usr/bin/chromium"
 PORT = "8790"
 # A page of documentation should load on a slow line.
 MOST_BYTES = 150_000
-WIDE = {"width": 1200, "height": 800}
+WIDE = {"width": 1080, "height": 800}
 
 
 @contextmanager
@@ -82,7 +82,7 @@ def picture(report: dict[str, Any], browser: Browser) -> None:
     take(alice, f"{site}/inbox/?tab=all", "site-inbox", height=620)
     alice.goto(f"{site}/inbox/")
     review = alice.locator("main table a").first.get_attribute("href")
-    take(alice, f"{site}{review}", "site-review", height=900)
+    take(alice, f"{site}{review}", "site-review", height=780)
     alice.get_by_role("button", name="Approve exactly this").click()
     alice.wait_for_load_state()
     take(alice, f"{site}/announcements/", "site-announcements", height=480)

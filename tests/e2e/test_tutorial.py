@@ -1,7 +1,7 @@
 """The first hour as its page tells it: every marked command is run, in order, and must print what the page shows.
 
 In the page, `<!-- run -->` stands before a fenced `sh` block whose lines are to be run, `<!-- run: exit 3 -->` before
-one that ends with bad news. A fenced `text` block right after it holds lines that must appear in this order, where
+one that ends otherwise. A fenced `text` block right after it holds lines that must appear in this order, where
 `…` stands for anything. `<!-- file: NAME -->` before a block writes it to that file, beside the house's folder.
 """
 
@@ -69,6 +69,7 @@ def run(step, folder, env):
 
 def test_every_step_of_the_first_hour_does_what_the_page_says(house, tmp_path):
     env = house.env(None)
+    (tmp_path / "var").symlink_to(house.var)
     found = steps(PAGE.read_text(encoding="utf-8"))
     assert {step.mark for step in found} == {"run", "file"}
     for step in found:
