@@ -7,6 +7,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from sapwood.config.locales import compile_locales
+
 ROLE = os.environ.setdefault("SAPWOOD_ROLE", "site")
 HERE = Path(__file__).parent
 collect_ignore = [str(HERE / "src" / "sapwood" / ("site" if ROLE == "commons" else "commons"))]
@@ -19,6 +21,11 @@ hypothesis.settings.register_profile(
     derandomize=bool(os.environ.get("CI")),
 )
 hypothesis.settings.load_profile("sapwood")
+
+
+def pytest_configure() -> None:
+    """Compile the translations before any test asks for one: Django keeps what it found, or did not find, first."""
+    compile_locales()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,7 +9,6 @@ from django.utils.translation import get_supported_language_variant, ngettext
 
 from sapwood.accounts.api import create_person
 from sapwood.accounts.data import ROLES_OF
-from sapwood.config.locales import compile_locales
 from sapwood.console import figures
 from sapwood.core import settings
 from sapwood.core.clock import system_clock
@@ -62,11 +61,6 @@ NOT_MARKED_YET = {
 
 def stem(path):
     return path.parent.parent.name
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled():
-    compile_locales()
 
 
 @pytest.fixture(params=CATALOGUES, ids=stem)
