@@ -8,6 +8,8 @@ import hypothesis
 import pytest
 from django.utils import translation
 
+from sapwood.config.locales import compile_locales
+
 ROLE = os.environ.setdefault("SAPWOOD_ROLE", "site")
 HERE = Path(__file__).parent
 collect_ignore = [str(HERE / "src" / "sapwood" / ("site" if ROLE == "commons" else "commons"))]
@@ -22,11 +24,9 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("sapwood")
 
 
-@pytest.fixture(autouse=True)
-def english() -> Generator[None]:
-    """A request leaves its language active in its thread; in a test that is everybody's thread."""
-    with translation.override("en"):
-        yield
+def pytest_configure() -> None:
+    """Compile the translations before any test asks for one: Django keeps what it found, or did not find, first."""
+    compile_locales()
 
 
 @pytest.hookimpl(wrapper=True)
