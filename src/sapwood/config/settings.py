@@ -198,6 +198,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "sapwood.config.rest.add_errors",
+    ],
 }
 if ROLE == "site":
     SPECTACULAR_SETTINGS["ENUM_NAME_OVERRIDES"] = {
