@@ -159,6 +159,7 @@ def main():
         pull(one, CountingFolder(few / "repository"), FixedClock(NOW))
         again = pull(one, CountingFolder(few / "repository"), FixedClock(NOW))
         quiet = {name: quiet[name] + again[name] for name in quiet}
+        api.unsubscribe(one, actor=BENCH, now=NOW)
     figures["fleet"] = {
         "sites": SITES,
         "sites_really_pulled": SAMPLE,

@@ -22,7 +22,6 @@ from sapwood.console.registry import (
     register_menu,
     register_need,
     register_panel,
-    set_calm_text,
 )
 from sapwood.core import settings
 from sapwood.core.clock import system_clock
@@ -79,17 +78,6 @@ def _bad_words(health: ChannelHealth) -> str:
     return words[health.state] % {"name": health.name}
 
 
-def _calm(_request: HttpRequest) -> str | None:
-    last = max((health.last_attempt_at for health in api.channel_health() if health.last_attempt_at), default=None)
-    if last is None:
-        return None
-    minutes = max(0, round((system_clock().now() - last).total_seconds() / 60))
-    text = ngettext(
-        "Last look at the channel %(n)d minute ago.", "Last look at the channel %(n)d minutes ago.", minutes
-    )
-    return text % {"n": minutes}
-
-
 def _commons_panel(request: HttpRequest) -> Mapping[str, Any] | None:
     if not may(request, VIEW_CHANNEL):
         return None
@@ -128,5 +116,4 @@ if settings.ROLE.get() == "commons":
 else:
     register_panel(Panel("channel", gettext_lazy("The channel"), 30, "sapwood/channel/panel_site.html", _site_panel))
     register_need(_site_needs)
-    set_calm_text(_calm)
 register_menu(MenuEntry("channel", gettext_lazy("Channel"), "channel:health", 60, permission=VIEW_CHANNEL))

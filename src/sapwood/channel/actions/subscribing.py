@@ -4,6 +4,7 @@ import datetime as dt
 import re
 import secrets
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,42 +46,67 @@ def subscribe(  # noqa: PLR0913 - what an administrator decides once
     elif fingerprint and sha256_hex(root) != _checked_fingerprint(fingerprint):
         raise FingerprintError(f"The root file has the fingerprint {sha256_hex(root)}", hint="Ask the publisher again.")
     _check_root(root)
-    name = name or _name_from(url)
+    values = {
+        "url": url,
+        "mirrors": [_checked_url(mirror) for mirror in mirrors],
+        "allow_private": allow_private,
+        "root_sha256": sha256_hex(root),
+    }
     with transaction.atomic():
-        if Subscription.objects.filter(name=name).exists():
-            raise SubscriptionError(f"There is already a subscription {name!r}", hint="Choose another --name.")
-        subscription = Subscription.objects.create(
-            name=name,
-            url=url,
-            mirrors=[_checked_url(mirror) for mirror in mirrors],
-            root_sha256=sha256_hex(root),
-            allow_private=allow_private,
-            created_at=now,
-        )
-        TrustedFile.objects.create(subscription=subscription, name="root", raw=root, stored_at=now)
-        for channel in wanted:
-            SubscribedChannel.objects.create(subscription=subscription, name=channel, since=now)
-        audit.record(
-            actor=actor,
-            action="channel.subscribe",
-            subject=f"channel:{name}",
-            at=now,
-            details={"url": url, "root_sha256": subscription.root_sha256, "channels": list(wanted)},
-        )
+        subscription = _ended_subscription(name, sha256_hex(root))
+        if subscription is None:
+            subscription = Subscription.objects.create(name=_free_name(name, url), created_at=now, **values)
+            TrustedFile.objects.create(subscription=subscription, name="root", raw=root, stored_at=now)
+        else:
+            Subscription.objects.filter(pk=subscription.pk).update(
+                active=True, next_pull_at=None, failures=0, error=None, **values
+            )
+            subscription.refresh_from_db()
+        _choose(subscription, wanted, now)
+        details = {"url": url, "root_sha256": subscription.root_sha256, "channels": list(wanted)}
+        _audit(subscription, actor, "channel.subscribe", now, **details)
     return subscription
+
+
+def _ended_subscription(name: str, root_sha256: str) -> Subscription | None:
+    """A subscription to the same publisher that had ended: it goes on with all that it has verified.
+
+    Raises SubscriptionError while one is active: the same publications would come twice.
+    """
+    same = Subscription.objects.filter(root_sha256=root_sha256)
+    if (active := same.filter(active=True).first()) is not None:
+        raise SubscriptionError(
+            f"This publisher is subscribed to already, as {active.name}", hint="Change that subscription instead."
+        )
+    return (same.filter(name=name) if name else same).order_by("-pk").first()
+
+
+def _free_name(name: str, url: str) -> str:
+    """The name that was chosen, or one made from the address that nothing else has."""
+    taken = set(Subscription.objects.values_list("name", flat=True))
+    if name:
+        if name in taken:
+            raise SubscriptionError(f"There is already a subscription {name!r}", hint="Choose another --name.")
+        return name
+    made = _name_from(url)
+    return made if made not in taken else next(f"{made}-{n}" for n in count(2) if f"{made}-{n}" not in taken)
 
 
 @transaction.atomic
 def set_channels(subscription: Subscription, *, channels: Iterable[str], actor: Actor, now: dt.datetime) -> None:
     """Choose which channels of a publisher are read from now on; what was received stays."""
     wanted = _checked_channels(channels)
+    _choose(subscription, wanted, now)
+    Subscription.objects.filter(pk=subscription.pk).update(next_pull_at=None)
+    _audit(subscription, actor, "channel.choose", now, channels=list(wanted))
+
+
+def _choose(subscription: Subscription, wanted: Iterable[str], now: dt.datetime) -> None:
     subscription.channels.exclude(name__in=wanted).update(active=False)
     for channel in wanted:
         SubscribedChannel.objects.update_or_create(
             subscription=subscription, name=channel, defaults={"active": True}, create_defaults={"since": now}
         )
-    Subscription.objects.filter(pk=subscription.pk).update(next_pull_at=None)
-    _audit(subscription, actor, "channel.choose", now, channels=list(wanted))
 
 
 @transaction.atomic

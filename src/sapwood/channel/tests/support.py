@@ -60,10 +60,13 @@ class Commons:
 
     template: Path | None = None
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, now: dt.datetime = NOW) -> None:
         self.path = path
-        self.clock = FixedClock(NOW)
+        self.clock = FixedClock(now)
         self.http = FolderHttp(path / "repository")
+        if path.exists() or now != NOW:
+            api.init_repository(path, now=now)
+            return
         if Commons.template is None:
             Commons.template = Path(mkdtemp(prefix="sapwood-commons-"))
             atexit.register(shutil.rmtree, Commons.template)

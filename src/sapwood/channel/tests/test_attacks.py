@@ -680,6 +680,22 @@ def test_administrators_are_told_of_a_dead_channel_once_it_lasts(commons, site):
     assert told == [0, 0, len(CHANNELS), len(CHANNELS)]
 
 
+def test_a_subscription_that_ended_goes_on_with_what_it_had_verified(commons, site):
+    commons.publish(announcement(1))
+    old = commons.copy()
+    commons.publish(announcement(2))
+    site.pull()
+    with pytest.raises(SubscriptionError, match="already"):
+        Site(commons, name="twice")
+    api.unsubscribe(site.row, actor=Actor.command(), now=NOW)
+    assert api.subscriptions() == []
+    again = Site(commons, name="")
+    assert again.row.pk == site.row.pk
+    assert only_error(again.pull(old))["code"] == "channel.rollback"
+    assert again.pull().good
+    assert len(again.revisions()) == 2
+
+
 def test_only_addresses_of_the_web_can_be_subscribed_to():
     for url in ("ftp://x/y", "https://", "javascript:alert(1)", "https://user@host/", "https://host/?q", "file:///etc"):
         with pytest.raises(SubscriptionError):
