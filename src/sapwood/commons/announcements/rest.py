@@ -275,7 +275,10 @@ def _number(text: str) -> int:
 
 
 def _valid(kind: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
-    form = kind(data=request.data)
+    try:
+        form = kind(data=request.data)
+    except RecursionError:
+        raise UsageError("The body is nested too deeply", hint="No document of ours needs that depth.") from None
     form.is_valid(raise_exception=True)
     data: dict[str, Any] = form.validated_data
     return data

@@ -2,8 +2,9 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import models, transaction
 
@@ -13,6 +14,7 @@ from sapwood.commons.announcements.people import identity
 from sapwood.commons.announcements.staging import hand_over, hand_over_retraction, served, waiting
 from sapwood.core import audit
 from sapwood.core.data import Actor
+from sapwood.core.errors import SapwoodError
 from sapwood.formats.canonical import canonical_bytes, sha256_hex
 from sapwood.formats.documents import parse_document
 
@@ -39,15 +41,39 @@ def sync_with_channel(*, actor: Actor, now: dt.datetime) -> int:
         return 0
     found = served(channels)
     signed = [Signed(uuid.UUID(s.path.uuid), s.path.revision, s.sha256, s.published_at or now) for s in found]
-    known = waiting(channels) | {(str(item.uuid), item.revision) for item in signed}
-    for revision in revisions:
-        if (str(revision.announcement.uuid), revision.number) not in known:
-            hand_over(revision, actor=actor, now=now)
-    for row in retractions:
-        if (str(_retraction_uuid(row)), 1) not in known:
-            hand_over_retraction(row, actor=actor, now=now)
     _mark_retracted(signed)
-    return mark_published(signed, actor=actor, now=now)
+    count = mark_published(signed, actor=actor, now=now)
+    known = waiting(channels) | {(str(item.uuid), item.revision) for item in signed}
+    errors: list[SapwoodError] = []
+    for step in _missing(revisions, retractions, known, actor, now):
+        try:
+            step()
+        except SapwoodError as error:  # one that the channel refuses keeps no other back
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return count
+
+
+def _missing(
+    revisions: Iterable[Revision],
+    retractions: Iterable[Retraction],
+    known: set[tuple[str, int]],
+    actor: Actor,
+    now: dt.datetime,
+) -> list[Callable[[], None]]:
+    """What still has to be handed over: nobody serves it, and it does not wait for signatures."""
+    steps: list[Callable[[], None]] = [
+        partial(hand_over, revision, actor=actor, now=now)
+        for revision in revisions
+        if (str(revision.announcement.uuid), revision.number) not in known
+    ]
+    steps += [
+        partial(hand_over_retraction, row, actor=actor, now=now)
+        for row in retractions
+        if (str(_retraction_uuid(row)), 1) not in known
+    ]
+    return steps
 
 
 def _open_retractions() -> models.QuerySet[Retraction]:

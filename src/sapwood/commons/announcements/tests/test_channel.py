@@ -12,8 +12,9 @@ from sapwood.commons.announcements.actions.writing import save_draft
 from sapwood.commons.announcements.documents import read_document
 from sapwood.commons.announcements.models import Retraction, Revision, State
 from sapwood.commons.announcements.staging import test_repo as the_test_repo
-from sapwood.commons.announcements.tests.conftest import PLAIN, UUID_ONE
+from sapwood.commons.announcements.tests.conftest import PLAIN, UUID_ONE, UUID_TWO
 from sapwood.core.data import Actor
+from sapwood.core.errors import SapwoodError
 from sapwood.core.models import AuditRow
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +51,16 @@ def test_a_hand_over_that_a_crash_interrupted_is_repeated(folder, now, repo):
     publish_folder(folder.path, actor=Actor.command(), now=now)
     assert staged_files(repo) == []
     sync_with_channel(actor=Actor.system("test"), now=now)
+    assert len(staged_files(repo)) == 1
+
+
+def test_one_that_the_channel_refuses_keeps_no_other_back(folder, now, repo, alice):
+    folder.write("verawood.md", PLAIN)
+    folder.write("second.md", PLAIN.replace(UUID_ONE, UUID_TWO))
+    publish_folder(folder.path, actor=alice, now=now)
+    Revision.objects.filter(announcement__slug="second").update(raw=b"{}")
+    with pytest.raises(SapwoodError):
+        sync_with_channel(actor=Actor.system("test"), now=now)
     assert len(staged_files(repo)) == 1
 
 

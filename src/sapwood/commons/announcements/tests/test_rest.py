@@ -154,3 +154,27 @@ def test_others_see_and_do_only_what_their_role_allows(bob):
 def test_a_made_up_uuid_is_a_404(bob):
     assert bob.call("get", f"/{uuid.uuid4()}").status_code == 404
     assert bob.call("get", "?before=x").status_code == 400
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"slug":"x","document":{"channel":"community","kind":"news","texts":{"en":{"title":"a\\u0000b"}}}}',
+        '{"slug":"x","document":{"channel":"community","kind":"news","texts":{"en":{"title":"a\\ud800b"}}}}',
+        '{"slug":"x","document":{"channel":"community","kind":"news","n":1e999,"texts":{"en":{"title":"a"}}}}',
+        '{"slug":"x","document":{"channel":"community","kind":"news","n":' + "9" * 5000 + ',"texts":{}}}',
+        '{"slug":"x","document":' + '{"a":' * 900 + "1" + "}" * 900 + "}",
+        '{"slug":"x","document":{"uuid":["x"],"channel":{},"kind":[],"texts":[]}}',
+        "{" * 100_000,
+        "\x00",
+    ],
+)
+def test_hostile_bodies_are_refused_without_a_server_error(bob, raw):
+    response = bob.client.post("/api/v1/announcements", raw, content_type="application/json")
+    assert response.status_code in {201, 400, 409, 413, 422}, response.content[:300]
+
+
+def test_a_row_that_was_saved_can_always_be_read_again(bob):
+    title = '{"slug":"nul","document":{"channel":"community","kind":"news","texts":{"en":{"title":"a\\u0000b"}}}}'
+    bob.client.post("/api/v1/announcements", title, content_type="application/json")
+    assert bob.call("get", "").status_code == 200
