@@ -44,8 +44,8 @@ def signed_in(browser: Browser, link: str) -> Page:
     """A page of whoever the one-time link belongs to."""
     page = browser.new_context(viewport=WIDE, color_scheme="light", locale="en").new_page()
     page.goto(link)
-    page.locator("main button[type=submit]").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.locator("main button[type=submit]").click()
     return page
 
 
@@ -83,8 +83,8 @@ def picture(report: dict[str, Any], browser: Browser) -> None:
     alice.goto(f"{site}/inbox/")
     review = alice.locator("main table a").first.get_attribute("href")
     take(alice, f"{site}{review}", "site-review", height=780)
-    alice.get_by_role("button", name="Approve exactly this").click()
-    alice.wait_for_load_state()
+    with alice.expect_navigation():
+        alice.get_by_role("button", name="Approve exactly this").click()
     take(alice, f"{site}/announcements/", "site-announcements", height=480)
     bob = signed_in(browser, report["sign_in"]["commons"])
     take(bob, f"{commons}/", "commons-home", height=640)

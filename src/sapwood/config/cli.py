@@ -45,7 +45,8 @@ class Commands(click.Group):
         if cmd_name not in MOUNTS:
             return None
         module, attribute, _role = MOUNTS[cmd_name]
-        setup_django()
+        # `up` starts both roles: what is kept for one of them must not leak into the other.
+        setup_django(with_kept_settings=cmd_name != "up")
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
@@ -102,9 +103,9 @@ def choose_role(args: Sequence[str]) -> None:
         os.environ["SAPWOOD_ROLE"] = role
 
 
-def setup_django() -> None:
+def setup_django(*, with_kept_settings: bool = True) -> None:
     """Load the kept settings, the settings and the apps of the role, once."""
-    for name, value in kept_settings().items():
+    for name, value in kept_settings().items() if with_kept_settings else ():
         os.environ.setdefault(name, value)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sapwood.config.settings")
     import django  # noqa: PLC0415 - the role must be chosen before settings are read

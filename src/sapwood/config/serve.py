@@ -1,6 +1,7 @@
 """`sapwood serve`: the web pages of a role. `sapwood migrate`: its tables and static files."""
 
 import io
+from typing import Any
 
 import click
 from django.core.management import call_command
@@ -8,6 +9,7 @@ from waitress import serve as waitress_serve
 
 from sapwood.config.locales import compile_locales
 from sapwood.core.commands import emit, json_option
+from sapwood.core.settings import TRUST_PROXY
 
 
 @click.command()
@@ -18,15 +20,23 @@ def serve(*, port: int, host: str, threads: int) -> None:
     """Serve this role's pages; put a TLS proxy in front before others reach it."""
     from sapwood.config.wsgi import application  # noqa: PLC0415 - settings are chosen by now
 
-    waitress_serve(
-        application,
-        host=host,
-        port=port,
-        threads=threads,
-        ident="",
-        max_request_body_size=10_000_000,
-        clear_untrusted_proxy_headers=True,
-    )
+    waitress_serve(application, host=host, port=port, threads=threads, **server_options(trust_proxy=TRUST_PROXY.get()))
+
+
+def server_options(*, trust_proxy: bool) -> dict[str, Any]:
+    """How the server listens: a forwarded header counts only when a trusted proxy sets it, and is removed otherwise."""
+    options: dict[str, Any] = {
+        "ident": "",
+        "max_request_body_size": 10_000_000,
+        "clear_untrusted_proxy_headers": True,
+    }
+    if trust_proxy:
+        options |= {
+            "trusted_proxy": "*",
+            "trusted_proxy_count": 1,
+            "trusted_proxy_headers": {"x-forwarded-for", "x-forwarded-proto"},
+        }
+    return options
 
 
 @click.command()
