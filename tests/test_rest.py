@@ -34,6 +34,9 @@ schema.app = get_wsgi_application()
 pytestmark = pytest.mark.django_db
 
 
+OWNERS = {"/api/v1/inbox/1/approve": {"site"}, "/api/v1/announcements": {"commons"}}
+
+
 @pytest.fixture
 def token() -> str:
     """A token of somebody who may do everything that tokens may."""
@@ -56,3 +59,12 @@ def test_a_stranger_learns_nothing(case):
     assert response.status_code in {200, 400, 401, 403, 404, 405, 415}, response.text
     if response.status_code == 200:
         assert case.operation.path.startswith("/api/v1/catalogue"), "only the catalogue is public"
+
+
+def test_json_that_is_nested_without_end_is_refused_in_one_line(client, token):
+    deep = b'{"a":' * 100_000
+    url = next(path for path in ("/api/v1/inbox/1/approve", "/api/v1/announcements") if ROLE in OWNERS[path])
+    headers = {"Authorization": f"Bearer {token}"}
+    response = client.post(url, deep, content_type="application/json", headers=headers)
+    assert response.status_code == 400
+    assert response.json()["message"]

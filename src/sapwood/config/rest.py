@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ParseError
+from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_handler
+from typing_extensions import override
 
 from sapwood.core.errors import SapwoodError
 
@@ -53,3 +55,14 @@ def add_errors(result: dict[str, Any], **_generator: Any) -> dict[str, Any]:
             for status, words in ERRORS.items():
                 operation["responses"].setdefault(status, {"description": words, "content": body})
     return result
+
+
+class BoundedJSONParser(JSONParser):
+    """JSON that is nested too deeply is a request that does not fit, not a defect of ours."""
+
+    @override
+    def parse(self, *arguments: Any, **named: Any) -> Any:
+        try:
+            return super().parse(*arguments, **named)
+        except RecursionError:
+            raise ParseError("The JSON is nested too deeply.") from None
