@@ -1,187 +1,169 @@
 """What the channel costs a site and a static file server: requests and bytes, counted, not timed.
 
-Everything is real but the network cable: our publisher writes a folder, our client pulls from it into a database. The
-peer in the same run is the simplest TUF layout, one role that lists every publication of a channel.
+The client is the real one, on the commons that lies in memory for the tests (tests/simulator.py): no network, no
+database, every byte as it would be served. The peer in the same run is the simplest TUF layout, one role that lists
+every publication of a channel.
 """
 
-import datetime as dt
 import json
 import os
 import sys
 import tempfile
-from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
+from uuid import UUID, uuid5
 
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 os.environ["SAPWOOD_VAR"] = tempfile.mkdtemp(prefix="sapwood-bench-")
 os.environ["SAPWOOD_ROLE"] = "site"
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sapwood.config.settings")
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import django
+import django  # noqa: E402 - the role must be chosen first
 
 django.setup()
 
-from uuid import UUID, uuid5  # noqa: E402
-
-from django.core.management import call_command  # noqa: E402
+from tests.simulator import COMPACT, NOW, URL, SimulatedCommons  # noqa: E402
 from tuf.api.metadata import Metadata, Targets  # noqa: E402
 
 from run import machine  # noqa: E402
-from sapwood.channel import api  # noqa: E402
-from sapwood.channel.actions import publishing  # noqa: E402
-from sapwood.channel.layout import SEGMENT_SIZE, Segment  # noqa: E402
-from sapwood.channel.publisher.folder import COMPACT, Folder  # noqa: E402
-from sapwood.core.clock import FixedClock  # noqa: E402
-from sapwood.core.data import Actor  # noqa: E402
-from sapwood.core.http import Response, TooLargeError  # noqa: E402
+from sapwood.channel.client.fetch import HttpFetcher  # noqa: E402
+from sapwood.channel.client.trust import Trust  # noqa: E402
+from sapwood.channel.client.walk import Known, Source, collect  # noqa: E402
+from sapwood.channel.layout import DEFAULT_SUBSCRIPTION, SEGMENT_SIZE, DocumentPath  # noqa: E402
 from sapwood.formats.announcement import Announcement, Kind  # noqa: E402
 from sapwood.formats.documents import document_bytes  # noqa: E402
 from sapwood.formats.publication import LocaleText  # noqa: E402
 
-NOW = dt.datetime(2026, 11, 22, 10, tzinfo=dt.UTC)
-URL = "https://commons.example.org/channel"
-BENCH = Actor.system("benchmark")
-MANY = int(os.environ.get("SAPWOOD_BENCH_PUBLICATIONS", "10000"))
 SITES = 100_000
-SAMPLE = 40
-
-
-class CountingFolder:
-    """A static file server without a wire: counts what is asked for and what goes out."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.reset()
-
-    def reset(self):
-        self.requests, self.payload_bytes, self.by_kind = 0, 0, {}
-
-    def fetch(self, request):
-        path = self.folder / request.url.removeprefix(URL + "/")
-        body = path.read_bytes() if path.is_file() else b""
-        if len(body) > request.max_bytes:
-            raise TooLargeError(f"{request.url} is larger than {request.max_bytes} bytes")
-        kind = "documents" if path.parent.parent.name == "targets" and ".index-" not in path.name else "metadata"
-        self.requests += 1
-        self.payload_bytes += len(body)
-        self.by_kind[kind] = self.by_kind.get(kind, 0) + len(body)
-        return Response(200 if path.is_file() else 404, {}, body, request.url)
-
-    @contextmanager
-    def stream(self, _request):
-        raise NotImplementedError
-        yield
-
-    def figures(self):
-        return {"requests": self.requests, "payload_bytes": self.payload_bytes, "bytes_by_kind": dict(self.by_kind)}
+SAMPLE = 200
+PULLS_PER_DAY = 24
+# As many signatures as the commons makes by default for each of these roles.
+THRESHOLDS = {"root": 3, "targets": 2, "security": 2, "community": 2}
 
 
 def announcement(number):
     text = LocaleText(title=f"News {number}", summary="One line that says what it is about.", body="Text. " * 150)
-    return document_bytes(
-        Announcement(
-            uuid=uuid5(UUID(int=7), str(number)), revision=1, channel="community", kind=Kind.NEWS, texts={"en": text}
-        )
+    uuid = uuid5(UUID(int=7), str(number))
+    return uuid, document_bytes(
+        Announcement(uuid=uuid, revision=1, channel="community", kind=Kind.NEWS, texts={"en": text})
     )
 
 
-def publish(folder, numbers, clock):
-    raws = [announcement(number) for number in numbers]
-    publishing.stage_several(raws, channel="community", actor=BENCH, now=clock.now(), repo=folder)
-    api.sign(repo=folder, now=clock.now())
-    api.publish(repo=folder, now=clock.now())
+class Commons(SimulatedCommons):
+    """Publishes announcements by number, all in one channel and one year: the worst case."""
+
+    def publish_numbers(self, numbers):
+        touched = set()
+        for number in numbers:
+            uuid, raw = announcement(number)
+            path = DocumentPath("community", NOW.year, number, str(uuid), 1)
+            self.place(path, raw)
+            touched.add(path.segment.role)
+        self.reindex("community")
+        self.commit("community", *sorted(touched))
+
+    def listed(self):
+        roles = (self.roles[name].targets for name in self.segments("community"))
+        return {path: target.hashes["sha256"] for targets in roles for path, target in targets.items()}
 
 
-def subscribe(folder, name):
-    root = (folder / "repository" / "metadata" / "1.root.json").read_bytes()
-    return api.subscribe(URL, root=root, actor=BENCH, now=NOW, name=name)
+class Site:
+    """What a site keeps between pulls."""
+
+    def __init__(self, commons, *, knows=()):
+        self.commons, self.trust = commons, Trust.from_root(commons.first_root)
+        self.documents, self.indexes = dict(knows), {}
+
+    def pull(self):
+        fetcher = HttpFetcher(self.commons)
+        source = Source(f"{URL}/metadata/", f"{URL}/targets/", fetcher)
+        known = {
+            name: Known(self.documents if name == "community" else {}, self.indexes.get(name, {}))
+            for name in DEFAULT_SUBSCRIPTION
+        }
+        haul = collect(self.trust, source, known, now=self.commons.now, time_floor=None)
+        if haul.error or any(found.error or found.refused for found in haul.channels.values()):
+            raise SystemExit("the benchmark's pull failed")
+        self.trust = haul.trust
+        self.indexes = {name: found.indexes for name, found in haul.channels.items()}
+        fresh = haul.channels["community"].fresh
+        self.documents |= {str(item.listed.path): item.listed.sha256 for item in fresh}
+        return {
+            "requests": fetcher.traffic.requests,
+            "payload_bytes": fetcher.traffic.received_bytes,
+            "documents": len(fresh),
+            "document_bytes": sum(len(item.raw) for item in fresh),
+        }
 
 
-def pull(site, server, clock):
-    server.reset()
-    while True:
-        result = api.pull(site, http=server, clock=clock)
-        if not result.good:
-            raise SystemExit(f"the benchmark's pull failed: {result}")
-        if not result.more:
-            return server.figures()
-
-
-def one_role_bytes(folder):
-    """The peer: what one role with all of a channel's publications weighs."""
-    published = Folder(folder).published()
+def one_role_bytes(commons):
     everything = Targets(version=1, expires=NOW)
-    for name in published.roles:
-        segment = Segment.parse(name)
-        if segment is not None and segment.channel == "community":
-            everything.targets |= published.role(name).signed.targets
+    for name in commons.segments("community"):
+        everything.targets |= commons.roles[name].targets
     return len(Metadata(everything).to_bytes(COMPACT))
 
 
 def main():
-    call_command("migrate", verbosity=0)
-    clock = FixedClock(NOW)
     figures = {"segment_size": SEGMENT_SIZE}
+    small = Commons(thresholds=THRESHOLDS)
+    small.publish_numbers(range(1000))
+    site = Site(small)
+    figures["first pull of 1,000"] = site.pull()
+    figures["nothing new"] = site.pull()
 
-    print(f"publishing 1,000 and {MANY:,} publications; this takes a few minutes", flush=True)
-    small = Path(os.environ["SAPWOOD_VAR"]) / "small"
-    api.init_repository(small, now=NOW)
-    publish(small, range(1000), clock)
-    server, site = CountingFolder(small / "repository"), subscribe(small, "small")
-    figures["first_pull_of_1000"] = pull(site, server, clock)
-    figures["nothing_new"] = pull(site, server, clock)
-
-    large = Path(os.environ["SAPWOOD_VAR"]) / "large"
-    api.init_repository(large, now=NOW)
-    publish(large, range(MANY), clock)
-    server, site = CountingFolder(large / "repository"), subscribe(large, "large")
-    figures[f"first_pull_of_{MANY}"] = pull(site, server, clock)
-    clock.advance(dt.timedelta(minutes=5))
-    publish(large, [MANY], clock)
-    figures[f"one_more_among_{MANY}"] = pull(site, server, clock)
-    clock.advance(dt.timedelta(days=1))
-    api.renew(repo=large, now=clock.now())
-    figures["after_the_daily_renewal"] = pull(site, server, clock)
-    figures["nothing_new_among_many"] = pull(site, server, clock)
+    large = Commons(thresholds=THRESHOLDS)
+    large.publish_numbers(range(10_000))
+    # The 10,000 bodies are taken as received: only what comes after them is counted.
+    site = Site(large, knows=large.listed())
+    figures["roles and indexes of 10,000"] = site.pull()
+    large.publish_numbers([10_000])
+    figures["one more among 10,000"] = site.pull()
+    large.publish_numbers(range(10_001, 10_099))
+    site.pull()
+    large.publish_numbers([10_099])
+    figures["one more, fullest segment"] = worst = site.pull()
+    large.sleep(timedelta(days=1))
+    large.renew()
+    figures["after the daily renewal"] = renewal = site.pull()
     peer = one_role_bytes(large)
-    cost = figures[f"one_more_among_{MANY}"]["payload_bytes"]
-    figures["peer_one_role_bytes"] = peer
-    figures["one_more_ratio_to_peer"] = round(cost / peer, 4)
 
-    # SITES sites for one interval of an hour: SAMPLE of them are really pulled, each from a state of its own; all
-    # ask for the same static files, so the rest is a product and said to be one.
-    quiet = {"requests": 0, "payload_bytes": 0}
-    few = Path(os.environ["SAPWOOD_VAR"]) / "few"
-    api.init_repository(few, now=NOW)
-    publish(few, range(10), FixedClock(NOW))
-    for number in range(SAMPLE):
-        one = subscribe(few, f"site-{number}")
-        pull(one, CountingFolder(few / "repository"), FixedClock(NOW))
-        again = pull(one, CountingFolder(few / "repository"), FixedClock(NOW))
-        quiet = {name: quiet[name] + again[name] for name in quiet}
-        api.unsubscribe(one, actor=BENCH, now=NOW)
+    # SITES sites, one pull each: SAMPLE of them are really pulled, each from a state of its own. They all ask for the
+    # same static files, so the rest is a product, and is said to be one.
+    few = Commons(thresholds=THRESHOLDS)
+    few.publish_numbers(range(10))
+    sites = [Site(few) for _ in range(SAMPLE)]
+    for one in sites:
+        one.pull()
+    quiet = [one.pull() for one in sites]
+    requests, payload = (
+        sum(found[name] for found in quiet) * SITES // SAMPLE for name in ("requests", "payload_bytes")
+    )
     figures["fleet"] = {
         "sites": SITES,
-        "sites_really_pulled": SAMPLE,
-        "requests_nothing_new": quiet["requests"] * SITES // SAMPLE,
-        "payload_bytes_nothing_new": quiet["payload_bytes"] * SITES // SAMPLE,
-        "payload_bytes_one_more": cost * SITES,
-        "requests_per_second_mean": round(quiet["requests"] * SITES / SAMPLE / 3600, 1),
+        "really_pulled": SAMPLE,
+        "requests_per_interval": requests,
+        "payload_bytes_per_interval": payload,
+        "payload_bytes_per_day": payload * PULLS_PER_DAY + renewal["payload_bytes"] * SITES,
+        "payload_bytes_one_more": worst["payload_bytes"] * SITES,
     }
+    figures["peer_one_role_bytes"] = peer
+    figures["one_more_to_peer"] = round(worst["payload_bytes"] / peer, 4)
     table(figures)
     print(json.dumps({"claim": "the channel's cost per pull", "figures": figures, "machine": machine()}))
 
 
 def table(figures):
-    print(f"{'case':<28}{'requests':>10}{'payload':>14}")
+    print(f"{'pull':<30}{'requests':>10}{'payload':>14}{'of it documents':>18}")
     for name, found in figures.items():
         if isinstance(found, dict) and "requests" in found:
-            print(f"{name:<28}{found['requests']:>10}{found['payload_bytes']:>14,}")
+            row = (found["requests"], found["payload_bytes"], found["document_bytes"])
+            print(f"{name:<30}{row[0]:>10,}{row[1]:>14,}{row[2]:>18,}")
     fleet = figures["fleet"]
+    print(f"peer, one role with everything: {figures['peer_one_role_bytes']:,} bytes for one more")
     print(
-        f"{fleet['sites']:,} sites, one interval, nothing new: {fleet['requests_nothing_new']:,} requests, "
-        f"{fleet['payload_bytes_nothing_new']:,} bytes "
-        f"({fleet['sites_really_pulled']} really pulled, the rest multiplied)"
+        f"{fleet['sites']:,} sites, one interval, nothing new: {fleet['requests_per_interval']:,} requests, "
+        f"{fleet['payload_bytes_per_interval']:,} bytes ({fleet['really_pulled']} really pulled, the rest multiplied)"
     )
 
 
