@@ -262,7 +262,8 @@ def test_a_document_that_says_it_belongs_to_another_channel_is_not_believed(know
 def test_advisories_and_releases_become_items_and_catalogues_do_not(known_channels, tap):
     advisory = {
         "type": "advisory", "version": 1, "uuid": announcement()["uuid"], "revision": 1, "channel": "security",
-        "id": "GHSA-1", "phase": "disclosure", "severity": "high", "texts": {"en": {"title": "Grades leak"}}, "disclosed_on": "2026-11-20",
+        "id": "GHSA-1", "phase": "disclosure", "severity": "high", "texts": {"en": {"title": "Grades leak"}},
+        "disclosed_on": "2026-11-20",
     }  # fmt: skip
     tap.pour(received(advisory), received(b"{}", type="catalogue"))
     report = take(tap)
