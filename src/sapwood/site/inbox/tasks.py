@@ -40,6 +40,7 @@ def retire(ctx: JobContext) -> None:
     """Wake what slept long enough; retire what the installed version fixed and what is over."""
     api.wake_snoozed(now=ctx.now(), actor=Actor.system("inbox.retire"))
     api.retire(now=ctx.now())
+    api.forget_unconfirmed(now=ctx.now())
 
 
 every("inbox.import", dt.timedelta(minutes=1))

@@ -139,6 +139,8 @@ def _approvable(item: Item) -> None:
         raise NotApprovableError("This item cannot be read here, so nobody can have seen it", hint="Archive it.")
     if item.upstream == Upstream.RETRACTED:
         raise NotApprovableError("The source took this item back", hint="Reject it, or write your own message.")
+    if item.upstream == Upstream.FIXED_HERE:
+        raise NotApprovableError("The installed version holds the fix already", hint="Archive it.")
     if item.upstream == Upstream.SUPERSEDED:
         raise NotApprovableError("A newer item replaces this one", hint="Approve the newer one.")
 

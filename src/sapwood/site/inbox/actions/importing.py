@@ -100,7 +100,7 @@ def know_channel(name: str, *, now: dt.datetime, subscription: str = "") -> Chan
     """
     fresh = {"stage": Audience.ADMINISTRATORS, "quiet_before": now, "subscription": subscription}
     row, _ = ChannelPolicy.objects.get_or_create(channel=name, defaults=fresh)
-    if row.subscription != subscription:
+    if (row.subscription or "") != subscription:
         row, _ = ChannelPolicy.objects.get_or_create(channel=f"{name}@{subscription}"[:100], defaults=fresh)
     return row
 

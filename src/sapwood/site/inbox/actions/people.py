@@ -14,7 +14,7 @@ from django.db import transaction
 
 from sapwood.core import audit
 from sapwood.core.data import JSON, Actor, ActorKind
-from sapwood.core.errors import ConflictError, NotFoundError, UsageError
+from sapwood.core.errors import ConflictError, NotFoundError, SapwoodError, UsageError
 from sapwood.formats.publication import normal_locale
 from sapwood.site.inbox import addresses, letters, staff, tokens
 from sapwood.site.inbox.data import SEVERITIES, Audience, DeliveryState, Source
@@ -22,6 +22,7 @@ from sapwood.site.inbox.models import ChannelPolicy, Delivery, Person, StreamOpt
 
 MAX_CSV_BYTES: Final = 5_000_000
 MAX_ROWS: Final = 50_000
+MAX_ASKS: Final = 120
 ASK_AGAIN: Final = dt.timedelta(minutes=15)
 COLUMNS: Final = frozenset({"email", "audience", "locale", "threshold", "digest"})
 # What a spreadsheet would run as a formula when an exported file is opened (OWASP, CSV injection).
@@ -33,6 +34,13 @@ class CsvError(UsageError):
 
     code = "inbox.csv"
     http_status = 400
+
+
+class TooManyAsksError(SapwoodError):
+    """More confirmations were asked for than this site sends in an hour."""
+
+    code = "inbox.too_many_asks"
+    http_status = 429
 
 
 class StreamClosedError(ConflictError):
@@ -241,6 +249,8 @@ def subscribe(email: str, audience: Audience, *, now: dt.datetime, locale: str =
         return
     if row is not None and row.asked_at is not None and now - row.asked_at < ASK_AGAIN:
         return
+    if Person.objects.filter(asked_at__gt=now - dt.timedelta(hours=1)).count() >= MAX_ASKS:
+        raise TooManyAsksError("Too many people asked within an hour", hint="Try again in an hour.")
     if row is None:
         row = Person(
             email=address, audience=audience, locale=clean_locale(locale), source=Source.SUBSCRIBED, added_at=now
@@ -261,6 +271,20 @@ def confirm(token: str, *, now: dt.datetime) -> Person:
     row.save()
     _audit(row, "people.confirm", _self(row), now)
     return row
+
+
+@transaction.atomic
+def forget_unconfirmed(*, now: dt.datetime) -> int:
+    """Forget addresses that nobody confirmed while their link worked; the number of them."""
+    rows = Person.objects.filter(confirmed_at=None, unsubscribed_at=None, asked_at__lt=now - tokens.CONFIRM_FOR)
+    count = rows.count()
+    if count:
+        rows.delete()
+        audit.record(
+            actor=Actor.system("inbox.retire"), action="people.forget_unconfirmed", subject="people", at=now,
+            details={"count": count},
+        )  # fmt: skip
+    return count
 
 
 @transaction.atomic

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='channelpolicy',
             name='subscription',
-            field=models.CharField(blank=True, max_length=100),
+            field=models.CharField(blank=True, max_length=100, null=True),
         ),
         migrations.CreateModel(
             name='FeedSeen',

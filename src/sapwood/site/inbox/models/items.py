@@ -180,7 +180,8 @@ class ChannelPolicy(models.Model):
     """How far this site trusts a channel. Every channel starts at administrators only."""
 
     channel = models.CharField(max_length=100, unique=True)
-    subscription = models.CharField(max_length=100, blank=True)
+    # Empty in rows that an older release writes: the column came with the second migration.
+    subscription = models.CharField(max_length=100, blank=True, null=True)  # noqa: DJ001 - as said above
     stage = models.CharField(max_length=20, choices=Audience.choices, default=Audience.ADMINISTRATORS)
     two_people = models.BooleanField(default=True)
     open_to_opt_in = models.BooleanField(default=False)

@@ -120,12 +120,15 @@ def test_hard_case_35_the_same_person_is_not_two_approvers(arrive, alice, erin, 
 
 def test_hard_case_35_a_persons_token_is_that_person(arrive, alice, by):
     from sapwood.accounts.api import create_token
+    from sapwood.core.clock import system_clock
     from sapwood.core.data import ActorKind
 
     item = arrive(announcement())
     open_to("community", Audience.LEARNERS, alice, by)
     row = api.approve(item.pk, LEARNERS, actor=by(alice), now=NOW, seen=seen(item))
-    made = create_token(alice, name="script", scopes=["inbox.approve"], actor=by(alice), now=NOW, ttl=DAY)
+    made = create_token(
+        alice, name="script", scopes=["inbox.approve"], actor=by(alice), now=system_clock().now(), ttl=DAY
+    )
     token = Actor(ActorKind.TOKEN, str(made.row.uuid), "Alice (script)")
     with pytest.raises(SamePersonError):
         api.second(item.pk, digest=row.digest, actor=token, now=NOW)

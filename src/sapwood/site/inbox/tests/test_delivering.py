@@ -429,3 +429,33 @@ def test_giving_up_ends_an_uncertain_delivery(arrive, alice, by, frank, clock, s
 def test_the_clock_of_a_delivery_is_handed_in(clock):
     assert isinstance(clock, FixedClock)
     assert api.deliver_due(clock=clock, http=FakeHttp()).sent == 0
+
+
+def test_who_takes_a_stream_back_between_listing_and_sending_gets_nothing(arrive, alice, by, clock, server):
+    carol = api.add_person("carol@riverside.example", Audience.INSTRUCTORS, actor=by(alice), now=NOW)
+    item = arrive(announcement(severity="critical"))
+    api.open_channel("community", Audience.INSTRUCTORS, actor=by(alice), now=NOW)
+    api.choose(carol.uuid, api.Wish(streams=("community",)), now=NOW)
+    to_instructors = Choices(audience=Audience.INSTRUCTORS, outlets=(OutletKind.MAIL,))
+    api.approve(item.pk, to_instructors, actor=by(alice), now=NOW, seen=api.review(item.pk).seen)
+    server.unreachable = True
+    api.deliver_due(clock=clock, http=FakeHttp())
+    assert states() == [DeliveryState.WAITING]
+    api.choose(carol.uuid, api.Wish(), now=NOW)
+    server.unreachable = False
+    clock.advance(HOUR)
+    api.deliver_due(clock=clock, http=FakeHttp())
+    assert mail.outbox == []
+    assert states() == [DeliveryState.CANCELLED]
+
+
+def test_who_moves_to_another_audience_gets_nothing_of_the_old_one(arrive, alice, by, frank, clock, server):
+    item = arrive(announcement(severity="high"))
+    api.approve(item.pk, MAIL, actor=by(alice), now=NOW)
+    server.unreachable = True
+    api.deliver_due(clock=clock, http=FakeHttp())
+    Person.objects.update(audience=Audience.LEARNERS)
+    server.unreachable = False
+    clock.advance(HOUR)
+    api.deliver_due(clock=clock, http=FakeHttp())
+    assert mail.outbox == []

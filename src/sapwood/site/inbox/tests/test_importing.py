@@ -232,3 +232,40 @@ def test_a_long_backlog_is_read_to_its_end(known_channels):
     tap = Tap()
     tap.pour(*(announcement() for _ in range(250)))
     assert take(tap).fresh == 250
+
+
+def test_two_publishers_with_a_channel_of_the_same_name_do_not_share_trust(known_channels, tap, alice, by):
+    from sapwood.site.inbox.data import Audience
+
+    api.open_channel("community", Audience.INSTRUCTORS, actor=by(alice), now=NOW)
+    document = announcement()
+    tap.pour(received(document), received(document, subscription="consortium"))
+    assert take(tap).fresh == 2
+    assert sorted(Item.objects.values_list("channel", flat=True)) == ["community", "community@consortium"]
+    assert ChannelPolicy.objects.get(channel="community@consortium").stage == Audience.ADMINISTRATORS
+
+
+def test_another_publishers_retraction_takes_nothing_back(arrive, tap):
+    document = announcement()
+    item = arrive(document)
+    tap.pour(received(retraction(document), subscription="consortium"))
+    take(tap)
+    item.refresh_from_db()
+    assert item.upstream == Upstream.CURRENT
+
+
+def test_a_document_that_says_it_belongs_to_another_channel_is_not_believed(known_channels, tap):
+    tap.pour(received(announcement(channel="security", severity="critical"), channel="community"))
+    assert take(tap).unreadable == 1
+
+
+def test_advisories_and_releases_become_items_and_catalogues_do_not(known_channels, tap):
+    advisory = {
+        "type": "advisory", "version": 1, "uuid": announcement()["uuid"], "revision": 1, "channel": "security",
+        "id": "GHSA-1", "phase": "disclosure", "severity": "high", "texts": {"en": {"title": "Grades leak"}},
+        "disclosed_on": "2026-11-20",
+    }  # fmt: skip
+    tap.pour(received(advisory), received(b"{}", type="catalogue"))
+    report = take(tap)
+    assert (report.fresh, report.unreadable) == (1, 0)
+    assert Item.objects.get().kind == "advisory"

@@ -194,3 +194,21 @@ def test_one_click_needs_no_cookie_and_pressing_twice_changes_nothing(alice, by)
     person.refresh_from_db()
     assert person.unsubscribed_at is not None
     assert AuditRow.objects.filter(action="people.unsubscribe").count() == 1
+
+
+def test_an_address_that_nobody_confirmed_is_forgotten_when_its_link_is_over(django_capture_on_commit_callbacks):
+    subscribe(django_capture_on_commit_callbacks)
+    assert api.forget_unconfirmed(now=NOW + 6 * DAY) == 0
+    assert api.forget_unconfirmed(now=NOW + 8 * DAY) == 1
+    assert not Person.objects.exists()
+
+
+def test_a_flood_of_asking_ends(django_capture_on_commit_callbacks, monkeypatch):
+    from sapwood.site.inbox.actions import people
+
+    monkeypatch.setattr(people, "MAX_ASKS", 2)
+    for number in range(2):
+        subscribe(django_capture_on_commit_callbacks, f"p{number}@r.example")
+    with pytest.raises(people.TooManyAsksError):
+        api.subscribe("p3@r.example", Audience.LEARNERS, now=NOW)
+    assert len(mail.outbox) == 2

@@ -3,10 +3,11 @@ import datetime as dt
 import pytest
 
 from sapwood.accounts.api import create_token
+from sapwood.core.clock import system_clock
 from sapwood.site.inbox import api
 from sapwood.site.inbox.data import Decision
 from sapwood.site.inbox.models import Approval
-from sapwood.site.inbox.tests.given import NOW, announcement, revised
+from sapwood.site.inbox.tests.given import announcement, revised
 
 pytestmark = pytest.mark.django_db
 
@@ -56,7 +57,7 @@ def test_a_stale_hash_is_a_conflict_with_code_message_and_hint(arrive, alice, ca
 def test_reject_and_snooze(arrive, alice, call):
     first, second = arrive(announcement()), arrive(announcement())
     assert call(alice, "post", f"inbox/{first.pk}/reject", {"reason": "no"}).json()["decision"] == "rejected"
-    until = (dt.datetime.now(tz=dt.UTC) + dt.timedelta(days=3)).isoformat()  # noqa: TID251 - the endpoint asks the machine
+    until = (system_clock().now() + dt.timedelta(days=3)).isoformat()
     assert call(alice, "post", f"inbox/{second.pk}/snooze", {"until": until}).json()["decision"] == "snoozed"
 
 
@@ -71,7 +72,7 @@ def test_nobody_but_an_administrator_approves(name, request, arrive, call):
 def test_a_token_without_the_scope_approves_nothing(arrive, alice, by, client):
     item = arrive(announcement())
     made = create_token(
-        alice, name="reader", scopes=["inbox.view"], actor=by(alice), now=NOW, ttl=dt.timedelta(days=300)
+        alice, name="reader", scopes=["inbox.view"], actor=by(alice), now=system_clock().now(), ttl=dt.timedelta(days=3)
     )
     headers = {"authorization": f"Bearer {made.secret}"}
     assert client.get("/api/v1/inbox", headers=headers).status_code == 200
