@@ -5,7 +5,7 @@ from pathlib import Path
 from sapwood.commons.announcements.actions.approving import approve, stage, stage_for_test
 from sapwood.commons.announcements.actions.budgeting import set_budget
 from sapwood.commons.announcements.actions.consenting import answer_consent, ask_consent
-from sapwood.commons.announcements.actions.importing import add_source, import_source, remove_source
+from sapwood.commons.announcements.actions.importing import add_source, import_source, pause_source, remove_source
 from sapwood.commons.announcements.actions.outcome import retract, sync_with_channel
 from sapwood.commons.announcements.actions.publishing import publish_folder
 from sapwood.commons.announcements.actions.translating import translate
@@ -24,6 +24,7 @@ __all__ = [
     "discard_draft",
     "import_source",
     "live_budgets",
+    "pause_source",
     "public_list",
     "publish_folder",
     "published",

@@ -153,7 +153,7 @@ def list_sources(*, as_json: bool) -> None:
     rows = list(Source.objects.order_by("name"))
     data = [_source_row(row) for row in rows]
     lines = [f"{d['name']}  {d['url']}  {'trusted  ' if d['trusted'] else ''}{d['health']}" for d in data]
-    bad = any(row.last_error or row.gone for row in rows)
+    bad = any((row.last_error or row.gone) and not row.paused for row in rows)
     code = Exit.BAD_NEWS if bad else Exit.GOOD
     emit(data, lines or ["There are no sources."], as_json=as_json, exit_code=code)
 
@@ -174,6 +174,16 @@ def add(*, name: str, url: str, wordpress: bool, as_json: bool, **options: Any) 
     row = Source(name=name, url=url, kind=kind, **options)
     api.add_source(row, actor=Actor.command(), now=system_clock().now())
     emit(_source_row(row), [f"{name} is read within a quarter of an hour."], as_json=as_json)
+
+
+@sources.command()
+@click.argument("name")
+@click.option("--resume", is_flag=True, help="Read it again.")
+@json_option
+def pause(*, name: str, resume: bool, as_json: bool) -> None:
+    """Leave a source unread until it is resumed."""
+    row = api.pause_source(_source(name), paused=not resume, actor=Actor.command(), now=system_clock().now())
+    emit(_source_row(row), [f"{name} is {'read again' if resume else 'paused'}."], as_json=as_json)
 
 
 @sources.command()
@@ -251,7 +261,9 @@ def _row(row: Revision) -> dict[str, Any]:
 
 def _source_row(row: Source) -> dict[str, Any]:
     health = "not read yet"
-    if row.gone:
+    if row.paused:
+        health = "paused"
+    elif row.gone:
         health = "gone for good"
     elif row.last_error:
         health = f"failed {row.failures} times: {row.last_error['message']}"

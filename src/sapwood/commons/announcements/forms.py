@@ -59,7 +59,7 @@ class DraftForm(forms.Form):
     expires_at = forms.CharField(label=_("Until"), required=False)
     condition = forms.CharField(
         label=_("Which sites it concerns"), required=False, widget=_area(5, spellcheck="false", dir="ltr"),
-        help_text=_("Empty: all. For instance:  fact: line / op: == / value: teak, one to a line."),
+        help_text=_("Empty: all sites. Otherwise the same words as in a file."),
     )  # fmt: skip
     links = forms.CharField(
         label=_("Links"), required=False, widget=_area(3, spellcheck="false", dir="ltr"),

@@ -63,7 +63,7 @@ def _to_take_back(me: str) -> Iterable[Need]:
 
 
 def _failing_sources() -> Iterable[Need]:
-    for source in Source.objects.exclude(last_error=None).order_by("name")[:SHOWN]:
+    for source in Source.objects.filter(paused=False).exclude(last_error=None).order_by("name")[:SHOWN]:
         text = _("The source %(name)s cannot be read: %(why)s") % {
             "name": source.name,
             "why": (source.last_error or {}).get("message", ""),

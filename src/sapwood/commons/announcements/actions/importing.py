@@ -75,6 +75,16 @@ def remove_source(source: Source, *, actor: Actor, now: dt.datetime) -> None:
     source.delete()
 
 
+@transaction.atomic
+def pause_source(source: Source, *, paused: bool, actor: Actor, now: dt.datetime) -> Source:
+    """Leave a source unread for a while, or read it again."""
+    source.paused = paused
+    source.save(update_fields=["paused"])
+    details: dict[str, JSON] = {"name": source.name, "paused": paused}
+    audit.record(actor=actor, action="announcements.pause_source", subject=str(source.uuid), details=details, at=now)
+    return source
+
+
 def import_source(
     source: Source, *, http: HttpClient, chance: random.Random, actor: Actor, now: dt.datetime
 ) -> dict[str, JSON]:

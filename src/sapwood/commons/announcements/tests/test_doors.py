@@ -77,6 +77,9 @@ def test_sources_by_command(folder):
     assert "not read yet" in run("sources", "list")
     Source.objects.update(last_error={"code": "x", "message": "No answer.", "hint": ""}, failures=2)
     assert "failed 2 times: No answer." in run("sources", "list", code=3)
+    assert "paused" in run("sources", "pause", "blog")
+    assert "paused" in run("sources", "list")
+    run("sources", "pause", "blog", "--resume")
     run("sources", "remove", "blog")
     with pytest.raises(SapwoodError):
         run("import", "blog")
