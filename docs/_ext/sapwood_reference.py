@@ -34,7 +34,7 @@ def load_everything() -> None:
 def one_line(text: str | None) -> str:
     """The first paragraph as one line, safe in a table cell."""
     paragraph = inspect.cleandoc(text or "").split("\n\n", 1)[0]
-    return " ".join(paragraph.split()).replace("|", "\\|")
+    return " ".join(paragraph.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -50,7 +50,8 @@ def settings_page() -> str:
 
     rows = []
     for item in sorted(REGISTRY.values(), key=lambda item: item.name):
-        default = "empty" if item.default in ("", ()) else f"`{item.default}`"
+        value = ",".join(item.default) if isinstance(item.default, tuple) else str(item.default)
+        default = f"`{value}`" if value else "empty"
         name = f"`{item.name}`" + (" (secret)" if item.secret else "")
         rows.append((name, item.kind, default, one_line(item.help)))
     return table(("Setting", "Takes", "Default", "What it does"), rows)
@@ -94,6 +95,18 @@ def every_command() -> Iterator[tuple[str, click.Command]]:
     yield from walk("sapwood", root)
 
 
+def option_row(option: click.Option, metavar: str) -> tuple[str, str]:
+    """One option: how it is written, what it does, and whether it is needed, repeatable or has a default."""
+    written = " / ".join([*option.opts, *option.secondary_opts])
+    label = written if option.is_flag else f"{written} {'DATE' if '%' in metavar else metavar}"
+    notes = ["needed"] if option.required else []
+    notes += ["repeatable"] if option.multiple else []
+    if isinstance(option.default, int | str) and not option.is_flag and option.default != "":
+        notes.append(f"`{option.default}` when left out")
+    help_text = one_line(option.help) or "One of those named."
+    return f"`{label}`".replace("|", "\\|"), help_text + (f" ({', '.join(notes)})" if notes else "")
+
+
 def commands_page() -> str:
     """Every command with its options."""
     parts = []
@@ -103,25 +116,32 @@ def commands_page() -> str:
         parts.append(f"## `{name}`\n\n{inspect.cleandoc(command.help or '')}\n")
         rows = []
         for parameter in command.params:
+            label = parameter.make_metavar(click.Context(command))
             if isinstance(parameter, click.Argument):
-                label = parameter.make_metavar(click.Context(command))
-                rows.append((f"`{label}`".replace("|", "\\|"), "argument"))
-            elif isinstance(parameter, click.Option):
-                rows.append((f"`{', '.join(parameter.opts)}`", one_line(parameter.help)))
+                kind = "argument" if parameter.required else "argument, optional"
+                rows.append((f"`{label}`".replace("|", "\\|"), kind))
+            elif isinstance(parameter, click.Option) and "--json" not in parameter.opts:
+                rows.append(option_row(parameter, label))
         if rows:
             parts.append(table(("Option", "What it does"), rows))
     return "\n".join(parts)
 
 
+NARROWED = " \\*"  # an asterisk that Markdown leaves alone
+
+
 def permissions_page() -> str:
     """Every permission with the roles that hold it."""
+    from sapwood.accounts.data import Role
     from sapwood.accounts.permissions import PERMISSIONS
 
-    rows = [
-        (f"`{item.code}`", one_line(str(item.label)), ", ".join(sorted(str(role) for role in item.roles)))
-        for item in sorted(PERMISSIONS.values(), key=lambda item: item.code)
-    ]
-    return table(("Permission", "What it allows", "Roles"), rows)
+    rows = []
+    for item in sorted(PERMISSIONS.values(), key=lambda item: item.code):
+        roles = [f"{role.label}{NARROWED if role in item.scoped else ''}" for role in Role if role in item.roles]
+        token = "yes" if item.by_token else "no"
+        rows.append((f"`{item.code}`", one_line(str(item.label)), ", ".join(roles), token))
+    note = "\\* also when the role is narrowed, for what belongs to that channel or language.\n"
+    return table(("Permission", "What it allows", "Roles", "By token"), rows) + "\n" + note
 
 
 def formats_page() -> str:
