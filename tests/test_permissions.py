@@ -1,7 +1,6 @@
 """Every address of the role, by introspection: who gets in, who does not. An address without a declared guard fails."""
 
 import re
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -83,7 +82,7 @@ SIGNED_IN_NAMES = {
     "mfa_reauthenticate_webauthn", "mfa_remove_webauthn", "mfa_edit_webauthn", "socialaccount_connections",
     "console:home", "schema",
 }  # fmt: skip
-SAMPLES = {"int": "999999", "uuid": str(uuid.uuid4()), "slug": "nothing", "str": "nothing", "path": "nothing"}
+SAMPLES = {"int": "999999", "uuid": "00000000-0000-4000-8000-000000000000", "slug": "nothing", "str": "nothing", "path": "nothing"}
 
 
 @dataclass(frozen=True)
