@@ -29,6 +29,13 @@ def pytest_configure() -> None:
     compile_locales()
 
 
+@pytest.fixture(autouse=True)
+def english() -> Generator[None]:
+    """A request leaves its language active in its thread; in a test that is everybody's thread."""
+    with translation.override("en"):
+        yield
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI a skip for a missing component is a failure; a missing interpreter is not."""

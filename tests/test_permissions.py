@@ -82,7 +82,8 @@ SIGNED_IN_NAMES = {
     "mfa_reauthenticate_webauthn", "mfa_remove_webauthn", "mfa_edit_webauthn", "socialaccount_connections",
     "console:home", "schema",
 }  # fmt: skip
-SAMPLES = {"int": "999999", "uuid": "00000000-0000-4000-8000-000000000000", "slug": "nothing", "str": "nothing", "path": "nothing"}
+NOBODY = "00000000-0000-4000-8000-000000000000"
+SAMPLES = {"int": "999999", "uuid": NOBODY, "slug": "nothing", "str": "nothing", "path": "nothing"}
 
 
 @dataclass(frozen=True)
