@@ -269,3 +269,18 @@ def test_advisories_and_releases_become_items_and_catalogues_do_not(known_channe
     report = take(tap)
     assert (report.fresh, report.unreadable) == (1, 0)
     assert Item.objects.get().kind == "advisory"
+
+
+def test_an_importer_that_was_overtaken_takes_nothing_in_and_moves_nothing_back(known_channels):
+    class Overtaken(Tap):
+        """Hands out what another importer took in in the meantime."""
+
+        def received(self, after_id, limit):
+            rows, self.rows = self.rows, []
+            return rows
+
+    tap = Overtaken()
+    rows = tap.pour(announcement(), announcement())
+    Cursor.objects.create(source="channel", position=rows[-1].id)
+    assert take(tap).seen == 0
+    assert Cursor.objects.get(source="channel").position == rows[-1].id
