@@ -81,8 +81,9 @@ def site(url: str) -> dict[str, Any]:
             channel.unsubscribe(subscription, actor=alice, now=clock.now())
         subscription = channel.subscribe(url, root=root, actor=alice, now=clock.now(), allow_private=True)
     pulled = channel.pull(subscription, http=default_client(), clock=clock)
-    imported = inbox.import_received(now=clock.now())
+    # Facts and catalogue first: the conditions of what arrives are judged by them.
     summary = facts.refresh(actor=alice, now=clock.now())
+    imported = inbox.import_received(now=clock.now())
     return {"pulled": pulled.new, "imported": imported.fresh, "summary": summary}
 
 
