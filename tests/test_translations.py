@@ -25,19 +25,8 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd%]|\{\{?\w+\}?\}")
 TAG = re.compile(r"</?\w[^<>]*>")
 # The same word in the language: units, loan words, cognates.
 SAME = {
-    "es_419": {
-        "d",
-        "error",
-        "Feed",
-        "h",
-        "min",
-        "ms",
-        "Original",
-        "Roles",
-        "s",
-        "webhook",
-        "Webhooks",
-    },
+    "es_419": {"d", "error", "Feed", "h", "min", "ms", "Original", "Roles", "s", "webhook", "Webhooks"}
+    | {"B", "kB", "MB", "GB", "TB", "PB"},
     "ar": set(),
 }
 # Names that stay in their own letters between Arabic words: products, formats, people of the samples.
@@ -175,6 +164,28 @@ def test_dates_are_written_as_the_language_writes_them(language, shown):
 
     with translation.override(language):
         assert figures.day(dt.date(2026, 1, 15)) == shown
+
+
+@pytest.mark.parametrize(
+    ("language", "shown"),
+    [
+        ("en", ["1 minute ago", "2 minutes ago", "in 1 week"]),
+        ("es-419", ["hace 1 minuto", "hace 2 minutos", "en 1 semana"]),
+        ("ar", ["قبل دقيقة", "قبل دقيقتين", "بعد أسبوع"]),
+    ],
+)
+def test_how_long_ago_is_inflected_as_the_language_does(language, shown):
+    import datetime as dt
+
+    now = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
+    spans = [dt.timedelta(minutes=-1), dt.timedelta(minutes=-2), dt.timedelta(days=12)]
+    with translation.override(language):
+        assert [figures.relative(now + span, now).replace(figures.NBSP, " ") for span in spans] == shown
+
+
+def test_sizes_are_in_the_letters_of_the_language():
+    with translation.override("ar"):
+        assert figures.size(161_000) == f"161{figures.NBSP}كيلوبايت"
 
 
 class Words(HTMLParser):

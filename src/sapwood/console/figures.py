@@ -1,15 +1,32 @@
 """Numbers, sizes, durations and instants in the reader's language: absolute first, relative beside."""
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.utils import formats, timezone
 from django.utils.dateformat import format as format_instant
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, pgettext
+from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy, pgettext
 
 NBSP = "\u00a0"
-_SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
+_SIZES = (
+    gettext_lazy("B"),
+    gettext_lazy("kB"),
+    gettext_lazy("MB"),
+    gettext_lazy("GB"),
+    gettext_lazy("TB"),
+    gettext_lazy("PB"),
+)
+# Our own, because they stand behind a preposition here ("2 minutes ago"): some languages inflect them for it.
+_TIME_WORDS: dict[str, Any] = {
+    "year": ngettext_lazy("%(num)d year", "%(num)d years", "num"),
+    "month": ngettext_lazy("%(num)d month", "%(num)d months", "num"),
+    "week": ngettext_lazy("%(num)d week", "%(num)d weeks", "num"),
+    "day": ngettext_lazy("%(num)d day", "%(num)d days", "num"),
+    "hour": ngettext_lazy("%(num)d hour", "%(num)d hours", "num"),
+    "minute": ngettext_lazy("%(num)d minute", "%(num)d minutes", "num"),
+}
 _THOUSAND = 1000
 _JUST_NOW = timedelta(minutes=1)
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86400
@@ -27,7 +44,7 @@ def size(size_bytes: float) -> str:
     while abs(value) >= _THOUSAND and place < len(_SIZES) - 1:
         value, place = value / _THOUSAND, place + 1
     decimals = 1 if place and abs(value) < 10 else 0  # noqa: PLR2004 - two leading digits are enough
-    return number(value, _SIZES[place], decimals)
+    return number(value, str(_SIZES[place]), decimals)
 
 
 def duration(duration_s: float) -> str:
@@ -61,8 +78,8 @@ def relative(value: datetime, now: datetime) -> str:
     if abs(now - value) < _JUST_NOW:
         return _("just now")
     if value < now:
-        return _("%(time)s ago") % {"time": timesince(value, now, depth=1)}
-    return _("in %(time)s") % {"time": timesince(now, value, depth=1)}
+        return _("%(time)s ago") % {"time": timesince(value, now, time_strings=_TIME_WORDS, depth=1)}
+    return _("in %(time)s") % {"time": timesince(now, value, time_strings=_TIME_WORDS, depth=1)}
 
 
 def relative_day(value: date, today: date) -> str:
