@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sapwood.channel import queries
 from sapwood.channel.actions import publishing
+from sapwood.channel.actions.alarms import mail_changes
 from sapwood.channel.actions.publishing import folder_at, local_signers
 from sapwood.channel.actions.receiving import pull, report_health
 from sapwood.channel.actions.subscribing import (
@@ -145,6 +146,7 @@ __all__ = [
     "due_subscriptions",
     "health_changes",
     "init_repository",
+    "mail_changes",
     "open_refusals",
     "publish",
     "pull",

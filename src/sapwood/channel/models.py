@@ -153,6 +153,7 @@ class HealthLog(models.Model):
     after = models.CharField(max_length=10, choices=STATES)
     at = models.DateTimeField()
     message = models.TextField()
+    told_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"{self.channel}: {self.before} to {self.after}"

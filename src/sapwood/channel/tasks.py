@@ -25,6 +25,7 @@ def pull_due(ctx: jobs.JobContext) -> None:
         if not result.good:
             logger.warning("pull of %s: %s", subscription.name, result.errors or "unverified publications")
     api.report_health(now=ctx.now())
+    api.mail_changes(now=ctx.now())
 
 
 @jobs.job("channel.renew")
