@@ -58,7 +58,7 @@ def main() -> int:
     worst = 0
     for role, arguments in PASSES:
         print(f"\n== {role}: pytest {' '.join(arguments)}", flush=True)
-        workers = ["-n", "2"] if "not e2e" in arguments else []
+        workers = ["-n", "2", "--dist", "worksteal"] if "not e2e" in arguments else []
         command = [sys.executable, "-m", "pytest", "-q", *workers, *arguments, *sys.argv[1:]]
         code = subprocess.run(command, cwd=HERE, check=False, env={**os.environ, "SAPWOOD_ROLE": role}).returncode
         worst = worst or (0 if code == 5 and worst == 0 and "e2e" in arguments else code)

@@ -49,7 +49,7 @@ class Channel:
                 revision=row.revision,
                 type=row.type,
                 received_at=row.received_at,
-                verified_by=tuple(row.verified_by),
+                verified_by=tuple(row.signed_by or row.verified_by),
                 published_at=row.published_at,
                 subscription=row.subscription,
             )
