@@ -23,18 +23,27 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+_RUNNING: list[Browser] = []
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the whole run; without one the test is skipped."""
+    """One Chromium for the whole run; without one the test is skipped.
+
+    To pytest, each module that imports this has a fixture of its own; Playwright runs only once in a process.
+    """
+    if _RUNNING:
+        yield _RUNNING[0]
+        return
     if not CHROMIUM.exists():
         pytest.skip(f"{CHROMIUM} is not installed")
     # Playwright's own event loop runs in this thread, which Django would take for asynchronous code.
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         running = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        _RUNNING.append(running)
         yield running
+        _RUNNING.clear()
         running.close()
 
 
