@@ -21,7 +21,7 @@ NEEDED = {
 }
 FONTS = "fonts-noto-core"
 # What walks the addresses of a role has to be done for each.
-BOTH = ["tests/test_permissions.py", "tests/test_rest.py"]
+BOTH = ["tests/test_permissions.py", "tests/test_rest.py", "tests/test_translations.py"]
 PASSES = [
     ("site", ["-m", "not e2e", "src", "tests"]),
     ("commons", ["-m", "not e2e", "src/sapwood/commons", "src/sapwood/accounts", *BOTH]),
