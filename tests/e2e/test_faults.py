@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -77,6 +78,17 @@ def test_a_killed_web_server_or_worker_comes_back(house):
 def test_a_second_start_from_the_same_folder_is_refused_in_one_line(house):
     refused = house.run("up", expect=1)
     assert refused["error"]["code"] == "core.conflict"
+
+
+def test_a_port_that_another_program_holds_is_named_before_anything_starts(tmp_path):
+    from tests.e2e.conftest import House
+
+    house = House(tmp_path)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", house.port + 1))
+        other.listen()
+        refused = house.run("up", "--port", str(house.port), expect=1)
+    assert str(house.port + 1) in refused["error"]["message"]
 
 
 def test_wrong_words_are_a_usage_error_and_never_a_traceback(house):

@@ -193,13 +193,13 @@ def choose_ports(var: Path, first: int | None) -> Ports:
     path = var / "ports.json"
     if path.exists() and first is None:
         ports = Ports(**json.loads(path.read_text(encoding="utf-8")))
-        if taken := [port for port in asdict(ports).values() if not is_free(port)]:
-            raise ConflictError(f"Port {taken[0]} is in use by another program", hint="Stop it, or use --port.")
-        return ports
-    start = first or FIRST_PORT
-    while first is None and not all(is_free(start + step) for step in range(3)):
-        start += 10
-    ports = Ports(start, start + 1, start + 2)
+    else:
+        start = first or FIRST_PORT
+        while first is None and not all(is_free(start + step) for step in range(3)):
+            start += 10
+        ports = Ports(start, start + 1, start + 2)
+    if taken := [port for port in asdict(ports).values() if not is_free(port)]:
+        raise ConflictError(f"Port {taken[0]} is in use by another program", hint="Stop it, or use --port.")
     write_atomically(path, json.dumps(asdict(ports)))
     return ports
 
