@@ -1,6 +1,9 @@
 # Sapwood: `make up` runs it, `make test` tests it, `make check` judges it, `make bench` measures it.
 PYTHON ?= python3
 BIN := .venv/bin
+# An institution's own certificate authority stands in the system's list, not in the one that uv brings.
+CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),--system-certs)
+UV := VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet $(CERTS)
 export PYTHONDONTWRITEBYTECODE ?=
 
 .PHONY: up test check bench pins docs clean
@@ -31,12 +34,12 @@ pins:
 	touch $@
 
 .venv/.run: .venv/.bootstrap requirements/run.txt pyproject.toml
-	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements/run.txt
-	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --offline -e .
+	$(UV) --require-hashes -r requirements/run.txt
+	$(UV) --no-deps --no-build-isolation --offline -e .
 	touch $@
 
 .venv/.dev: .venv/.run requirements/dev.txt
-	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements/dev.txt
+	$(UV) --require-hashes -r requirements/dev.txt
 	touch $@
 
 clean:

@@ -165,13 +165,14 @@ def render_tutor_root(house: House) -> None:
     house.say(f"rendering an example site with {TUTOR_PINS[0]}")
     venv = folder / "venv"
     uv = str(Path(sys.executable).parent / "uv")
+    certs = ["--system-certs"] if Path("/etc/ssl/certs/ca-certificates.crt").exists() else []
     strip = ("TUTOR_", "PYTHON", "VIRTUAL_ENV")
     env = {name: value for name, value in os.environ.items() if not name.startswith(strip)}
     env["TUTOR_ROOT"], env["TUTOR_PLUGINS_ROOT"] = str(folder / "root"), str(folder / "plugins")
     hosts = ["--set", "LMS_HOST=learn.riverside.example", "--set", "CMS_HOST=studio.riverside.example"]
     try:
         run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(venv)], env)
-        run([uv, "pip", "install", "--quiet", "--python", str(venv / "bin" / "python"), *TUTOR_PINS], env)
+        run([uv, "pip", "install", "--quiet", *certs, "--python", str(venv / "bin" / "python"), *TUTOR_PINS], env)
         run([str(venv / "bin" / "tutor"), "config", "save", *hosts], env)
     except StartError as error:
         house.say(f"no example site: {error.message} (the next start tries again)")

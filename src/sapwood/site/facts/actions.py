@@ -4,6 +4,7 @@ import datetime as dt
 import logging
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from sapwood.channel import api as channel
 from sapwood.core import audit
@@ -97,7 +98,7 @@ def _inspect() -> tuple[SiteFacts, str]:
         return facts, "tutor"
     file = conf.folder(conf.FACTS_FILE)
     if file is None:
-        raise NoFactsError("No site is configured", hint="Set SAPWOOD_TUTOR_ROOT or SAPWOOD_FACTS.")
+        raise NoFactsError(_("No site is configured"), hint=_("Set SAPWOOD_TUTOR_ROOT or SAPWOOD_FACTS."))
     return queries.read_facts(file), "file"
 
 

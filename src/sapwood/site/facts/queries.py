@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from django.utils.translation import gettext as _
+
 from sapwood.channel import api as channel
 from sapwood.formats import sitefacts
 from sapwood.formats.catalogue import Catalogue
@@ -82,7 +84,8 @@ def current_exposure(now: dt.datetime) -> Exposure:
     facts = current_facts()
     if facts is None:
         raise NoFactsError(
-            "Nothing is known about this site yet", hint="Set SAPWOOD_TUTOR_ROOT to its Tutor root, or SAPWOOD_FACTS."
+            _("Nothing is known about this site yet"),
+            hint=_("Set SAPWOOD_TUTOR_ROOT to its Tutor root, or SAPWOOD_FACTS."),
         )
     return exposure(facts, find_catalogue(), now.date())
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_POST
 
 from sapwood.accounts.api import actor_of, permission_required, reauthentication_required
+from sapwood.console.registry import SEVERITY_WORDS, Severity
 from sapwood.core.clock import system_clock
 from sapwood.site.inbox import api, content, staff
 from sapwood.site.inbox.data import SEVERITIES, Audience, OutletKind, RuleEffect
@@ -45,7 +46,9 @@ class RuleForm(forms.Form):
     channel = forms.CharField(label=gettext_lazy("Channel"), max_length=100, required=False)
     kind = forms.CharField(label=gettext_lazy("Kind"), max_length=40, required=False)
     below = forms.ChoiceField(
-        label=gettext_lazy("Below severity"), choices=[(word, word) for word in SEVERITIES[1:4]], initial="high"
+        label=gettext_lazy("Below severity"),
+        choices=[(word, SEVERITY_WORDS[Severity(word)]) for word in SEVERITIES[1:4]],
+        initial="high",
     )
 
 
