@@ -16,8 +16,11 @@ def children(pid: int) -> dict[str, int]:
     found = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
-            role = Path(f"/proc/{child}/environ").read_bytes().decode().split("SAPWOOD_ROLE=")[1].split("\0")[0]
+            try:
+                words = Path(f"/proc/{child}/cmdline").read_bytes().decode().split("\0")
+                role = Path(f"/proc/{child}/environ").read_bytes().decode().split("SAPWOOD_ROLE=")[1].split("\0")[0]
+            except (OSError, IndexError):
+                continue  # it has just died, or is just being born
             kind = "files" if "sapwood.config.files" in words else words[3]
             found[f"{role} {kind}"] = int(child)
     return found

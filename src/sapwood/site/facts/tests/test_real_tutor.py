@@ -32,7 +32,8 @@ def tutor(tmp_path_factory):
         return subprocess.run(command, check=False, capture_output=True, env=env, timeout=240)
 
     made = run(uv, "venv", "--quiet", "--python", sys.executable, folder / "venv")
-    fetched = run(uv, "pip", "install", "--quiet", "--python", python, *PACKAGES)
+    certs = ["--system-certs"] if Path("/etc/ssl/certs/ca-certificates.crt").exists() else []
+    fetched = run(uv, "pip", "install", "--quiet", *certs, "--python", python, *PACKAGES)
     if made.returncode or fetched.returncode:
         pytest.skip("there is no interpreter with Tutor here, and none can be fetched")
     call = [python.with_name("tutor"), "--root", folder / "root"]
