@@ -22,8 +22,7 @@ def sign_in(house, browser):
         contexts.append(context)
         page = context.new_page()
         page.goto(house.run("accounts", "link", email, role=role)["link"])
-        page.locator("main button[type=submit]").click()
-        page.wait_for_load_state()
+        follow(page, page.locator("main button[type=submit]").click)
         return page
 
     yield enter
@@ -31,9 +30,14 @@ def sign_in(house, browser):
         context.close()
 
 
+def follow(page, act) -> None:
+    """Do what leads to another page, and wait until that page is there: the old one counts as loaded already."""
+    with page.expect_navigation(timeout=60_000):
+        act()
+
+
 def press(page, name: str) -> None:
-    page.locator("main button", has_text=re.compile(name)).first.click()
-    page.wait_for_load_state()
+    follow(page, page.locator("main button", has_text=re.compile(name)).first.click)
 
 
 def until_listed(page, url: str) -> None:
@@ -78,14 +82,11 @@ def test_from_writing_to_reading(house, sign_in):
     alice.goto(f"{site}/announcements/")
     assert TITLE not in alice.inner_text("main"), "nothing is shown before an administrator approves it"
     alice.goto(f"{site}/inbox/")
-    alice.get_by_role("link", name=TITLE).click()
-    alice.wait_for_load_state()
+    follow(alice, alice.get_by_role("link", name=TITLE).click)
     assert "Riverside College" in alice.inner_text("main")
-    alice.keyboard.press("a")
-    alice.wait_for_load_state()
+    follow(alice, lambda: alice.keyboard.press("a"))
     until_listed(alice, f"{site}/announcements/")
-    alice.get_by_role("link", name=TITLE).first.click()
-    alice.wait_for_load_state()
+    follow(alice, alice.get_by_role("link", name=TITLE).first.click)
     text = alice.inner_text("main")
     assert "Please update Riverside College today." in text
     house.run("audit", "verify", role="site")
@@ -114,7 +115,6 @@ def test_the_gate_works_without_javascript(house, sign_in):
     alice = sign_in("site", "alice@riverside.example", java_script_enabled=False)
     site = house.report["site"]
     alice.goto(f"{site}/inbox/?show=all")
-    alice.locator("main table a").first.click()
-    alice.wait_for_load_state()
+    follow(alice, alice.locator("main table a").first.click)
     press(alice, "Snooze")
     assert alice.locator("main").inner_text()
