@@ -5,6 +5,7 @@ import json
 import threading
 
 import pytest
+from waitress import wasyncore
 from waitress.server import create_server
 
 from sapwood.config.serve import server_options
@@ -18,12 +19,21 @@ def echo(environ, start_response):
 
 @pytest.fixture
 def ask():
-    servers = []
+    """One request to a server of its own; the thread that waits on its sockets is the one that closes them."""
+    done, threads = threading.Event(), []
+
+    def serve(server, sockets):
+        while not done.is_set():
+            wasyncore.loop(timeout=0.05, map=sockets, count=1)
+        server.task_dispatcher.shutdown()
+        wasyncore.close_all(sockets)
 
     def send(*, trust_proxy):
-        server = create_server(echo, host="127.0.0.1", port=0, threads=1, **server_options(trust_proxy=trust_proxy))
-        servers.append(server)
-        threading.Thread(target=server.run, daemon=True).start()
+        sockets = {}
+        options = server_options(trust_proxy=trust_proxy)
+        server = create_server(echo, map=sockets, host="127.0.0.1", port=0, threads=1, **options)
+        threads.append(threading.Thread(target=serve, args=(server, sockets), daemon=True))
+        threads[-1].start()
         connection = http.client.HTTPConnection("127.0.0.1", server.effective_port, timeout=10)
         connection.request("GET", "/", headers={"X-Forwarded-Proto": "https", "X-Forwarded-For": "203.0.113.9"})
         seen = json.loads(connection.getresponse().read())
@@ -31,8 +41,9 @@ def ask():
         return seen
 
     yield send
-    for server in servers:
-        server.close()
+    done.set()
+    for thread in threads:
+        thread.join(10)
 
 
 def test_a_trusted_proxy_says_that_the_reader_came_by_tls_and_from_where(ask):
