@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 # An institution's own certificate authority stands in the system's list, not in the one that uv brings.
 CERTS := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),--system-certs)
-UV := VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet $(CERTS)
-export PYTHONDONTWRITEBYTECODE ?=
+UV := VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --compile-bytecode $(CERTS)
+# Compiled once: a command then starts in half the time, and the tests start many.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: up test check bench pins docs clean
 

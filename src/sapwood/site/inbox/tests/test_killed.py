@@ -74,7 +74,6 @@ def site(tmp_path):
         "SAPWOOD_VAR": str(tmp_path / "var"),
         "DJANGO_SETTINGS_MODULE": "sapwood.config.settings",
         "PYTHONPATH": os.pathsep.join(str(Path(part).resolve()) for part in ("src", ".")),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "DATABASE_URL": "",
     }
     running = []
