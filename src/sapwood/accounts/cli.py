@@ -74,9 +74,7 @@ def grant(*, email: str, role: str, scope: str, days: int | None, as_json: bool)
     """Give somebody a role."""
     now, user = system_clock().now(), person(email)
     expires_at = now + dt.timedelta(days=days) if days else None
-    actions.grant_role(
-        user, role=role, actor=Actor.command(), now=now, scope=_scope(scope), expires_at=expires_at
-    )
+    actions.grant_role(user, role=role, actor=Actor.command(), now=now, scope=_scope(scope), expires_at=expires_at)
     emit(_shown(user), [f"{user.email}: {_roles_line(user)}"], as_json=as_json)
 
 

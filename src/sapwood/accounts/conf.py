@@ -7,9 +7,7 @@ from sapwood.core import settings as typed
 OIDC_ISSUER = typed.text("SAPWOOD_OIDC_ISSUER", "", "Address of the OpenID Connect provider; empty: none.")
 OIDC_NAME = typed.text("SAPWOOD_OIDC_NAME", "Single sign-on", "What the button of that provider says.")
 OIDC_CLIENT_ID = typed.text("SAPWOOD_OIDC_CLIENT_ID", "", "Our client id at that provider.")
-OIDC_CLIENT_SECRET = typed.text(
-    "SAPWOOD_OIDC_CLIENT_SECRET", "", "Our client secret at that provider.", secret=True
-)
+OIDC_CLIENT_SECRET = typed.text("SAPWOOD_OIDC_CLIENT_SECRET", "", "Our client secret at that provider.", secret=True)
 OIDC_SCOPES = typed.words("SAPWOOD_OIDC_SCOPES", ("openid", "profile", "email"), "What we ask that provider for.")
 OIDC_TRUST_EMAIL = typed.boolean(
     "SAPWOOD_OIDC_TRUST_EMAIL",

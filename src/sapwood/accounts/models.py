@@ -67,9 +67,7 @@ class RoleGrant(models.Model):
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="grants")
     role = models.CharField(max_length=30, choices=[(role.value, role.label) for role in Role])
-    scope_kind = models.CharField(
-        max_length=20, blank=True, choices=[(kind.value, kind.label) for kind in ScopeKind]
-    )
+    scope_kind = models.CharField(max_length=20, blank=True, choices=[(kind.value, kind.label) for kind in ScopeKind])
     scope_key = models.CharField(max_length=100, blank=True)
     granted_by = models.CharField(max_length=200)
     granted_at = models.DateTimeField()
@@ -78,9 +76,7 @@ class RoleGrant(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["user", "role", "scope_kind", "scope_key"], name="accounts_grant_once"
-            ),
+            models.UniqueConstraint(fields=["user", "role", "scope_kind", "scope_key"], name="accounts_grant_once"),
             models.CheckConstraint(
                 condition=models.Q(scope_kind="", scope_key="") | ~models.Q(scope_kind="") & ~models.Q(scope_key=""),
                 name="accounts_grant_scope_whole",

@@ -43,9 +43,7 @@ def person(email: str) -> User:
     try:
         return User.objects.get(email__iexact=email.strip())
     except User.DoesNotExist:
-        raise NotFoundError(
-            f"Nobody here has the address {email}", hint="See 'sapwood accounts list'."
-        ) from None
+        raise NotFoundError(f"Nobody here has the address {email}", hint="See 'sapwood accounts list'.") from None
 
 
 def person_by_uuid(key: str | uuid.UUID) -> User | None:
@@ -81,9 +79,7 @@ def reach(user: object, code: str, *, now: dt.datetime | None = None) -> Reach:
     return _reach(user, permission(code), now or system_clock().now())
 
 
-def user_has(
-    user: object, code: str, obj: Scoped | Anywhere | None = None, *, now: dt.datetime | None = None
-) -> bool:
+def user_has(user: object, code: str, obj: Scoped | Anywhere | None = None, *, now: dt.datetime | None = None) -> bool:
     """Whether `user` holds the permission `code`.
 
     Without an object the question is "on everything?"; with ANYWHERE it is "on anything at all?"; with an object that

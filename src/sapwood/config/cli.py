@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import NamedTuple
 
 import click
 from typing_extensions import override
@@ -14,20 +15,32 @@ from sapwood.core.commands import Exit
 from sapwood.core.errors import SapwoodError, UsageError
 from sapwood.core.paths import role_dir
 
-# name: (module, attribute, role that the command belongs to; None = either, taken from SAPWOOD_ROLE)
-MOUNTS: dict[str, tuple[str, str, str | None]] = {
-    "accounts": ("sapwood.accounts.cli", "accounts", None),
-    "announce": ("sapwood.commons.announcements.cli", "announce", "commons"),
-    "audit": ("sapwood.core.cli", "audit", None),
-    "catalogue": ("sapwood.commons.releases.cli", "catalogue", "commons"),
-    "channel": ("sapwood.channel.cli", "channel", None),
-    "inbox": ("sapwood.site.inbox.cli", "inbox", "site"),
-    "people": ("sapwood.site.inbox.cli", "people", "site"),
-    "migrate": ("sapwood.config.serve", "migrate", None),
-    "serve": ("sapwood.config.serve", "serve", None),
-    "site": ("sapwood.site.facts.cli", "site", "site"),
-    "up": ("sapwood.config.up", "up", "site"),
-    "worker": ("sapwood.core.cli", "worker", None),
+
+class Mount(NamedTuple):
+    """Where a command lives, its role (None: either, by SAPWOOD_ROLE), and what the list of commands says of it."""
+
+    module: str
+    attribute: str
+    role: str | None
+    summary: str
+
+
+# The summaries stand here because a list of all commands must not load the apps of both roles.
+MOUNTS = {
+    "accounts": Mount("sapwood.accounts.cli", "accounts", None, "Accounts, roles, sign-in links and API tokens."),
+    "announce": Mount("sapwood.commons.announcements.cli", "announce", "commons", "Write, import and translate."),
+    "audit": Mount("sapwood.core.cli", "audit", None, "The record of who changed what, and its proof."),
+    "catalogue": Mount(
+        "sapwood.commons.releases.cli", "catalogue", "commons", "Releases, advisories, ways to upgrade."
+    ),
+    "channel": Mount("sapwood.channel.cli", "channel", None, "Keys, signing and publishing; subscribing and pulling."),
+    "inbox": Mount("sapwood.site.inbox.cli", "inbox", "site", "What arrived, and the gate in front of your people."),
+    "people": Mount("sapwood.site.inbox.cli", "people", "site", "Who asked to be told: add, import, export, erase."),
+    "migrate": Mount("sapwood.config.serve", "migrate", None, "Bring the database up to this version."),
+    "serve": Mount("sapwood.config.serve", "serve", None, "Serve one role's pages."),
+    "site": Mount("sapwood.site.facts.cli", "site", "site", "What this site is, and what it is exposed to."),
+    "up": Mount("sapwood.config.up", "up", "site", "Start a commons and a site here, with real data."),
+    "worker": Mount("sapwood.core.cli", "worker", None, "Do what waits, and what is due, until stopped."),
 }
 # `channel` stands on both sides; these of its verbs are the commons', the others a site's.
 COMMONS_VERBS = {"init", "keys", "stage", "sign", "publish", "retract", "renew", "rotate-root", "bundle", "verify"}
@@ -44,11 +57,16 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in MOUNTS:
             return None
-        module, attribute, _role = MOUNTS[cmd_name]
+        mount = MOUNTS[cmd_name]
         # `up` starts both roles: what is kept for one of them must not leak into the other.
         setup_django(with_kept_settings=cmd_name != "up")
-        command: click.Command = getattr(import_module(module), attribute)
+        command: click.Command = getattr(import_module(mount.module), mount.attribute)
         return command
+
+    @override
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, MOUNTS[name].summary) for name in self.list_commands(ctx)])
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -90,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 def choose_role(args: Sequence[str]) -> None:
     """Set SAPWOOD_ROLE from the command where it is not set; a contradiction is a usage error."""
     words = [word for word in args if not word.startswith("-")]
-    role = MOUNTS[words[0]][2] if words and words[0] in MOUNTS else None
+    role = MOUNTS[words[0]].role if words and words[0] in MOUNTS else None
     if words[:1] == ["channel"] and len(words) > 1 and not (words[1] == "status" and "SAPWOOD_ROLE" in os.environ):
         role = "commons" if words[1] in COMMONS_VERBS else "site"
     given = os.environ.get("SAPWOOD_ROLE")

@@ -1,6 +1,8 @@
 """Where modules that must not know each other are connected; run once, when all apps are loaded."""
 
 from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
 
 from django.http import HttpRequest
 from django.urls import reverse
@@ -38,8 +40,16 @@ def connect() -> None:
     register_need(stopped_worker)
     if settings.ROLE.get() == "site":
         set_calm_text(last_look)
+        connect_site()
     else:
         connect_commons()
+
+
+def connect_site() -> None:
+    """A site's command line can judge before the first pull: by the catalogue that came with Sapwood."""
+    from sapwood.site.facts import api as facts  # noqa: PLC0415 - apps of this role only
+
+    facts.set_shipped_catalogue(Path(str(files("sapwood.commons.releases") / "openedx" / "catalogue.json")))
 
 
 def connect_commons() -> None:

@@ -30,9 +30,7 @@ class BadLinkError(SapwoodError):
 
 
 @transaction.atomic
-def one_time_link(
-    user: User, *, base_url: str, now: dt.datetime, actor: Actor, ttl: dt.timedelta = LINK_TTL
-) -> str:
+def one_time_link(user: User, *, base_url: str, now: dt.datetime, actor: Actor, ttl: dt.timedelta = LINK_TTL) -> str:
     """An address that signs `user` in once before `now + ttl`; whoever holds it is that person, so hand it over safely.
 
     The page behind it only shows a button: a mail scanner that follows the link does not use it up.

@@ -82,13 +82,22 @@ def _account(user: User) -> dict[str, Any]:
         "last_sign_in_at": _iso(user.last_login),
         "addresses": list(EmailAddress.objects.filter(user=user).values("email", "verified", "primary")),
         "roles": [
-            {"role": row.role, "scope": [row.scope_kind, row.scope_key] if row.scope_kind else None,
-             "granted_at": _iso(row.granted_at), "expires_at": _iso(row.expires_at)}
+            {
+                "role": row.role,
+                "scope": [row.scope_kind, row.scope_key] if row.scope_kind else None,
+                "granted_at": _iso(row.granted_at),
+                "expires_at": _iso(row.expires_at),
+            }
             for row in RoleGrant.objects.filter(user=user)
         ],
         "tokens": [
-            {"name": row.name, "permissions": row.scopes, "created_at": _iso(row.created_at),
-             "expires_at": _iso(row.expires_at), "last_used_at": _iso(row.last_used_at)}
+            {
+                "name": row.name,
+                "permissions": row.scopes,
+                "created_at": _iso(row.created_at),
+                "expires_at": _iso(row.expires_at),
+                "last_used_at": _iso(row.last_used_at),
+            }
             for row in ApiToken.objects.filter(user=user)
         ],
         "sessions": [

@@ -52,17 +52,13 @@ def grant_role(
         scope_key=key,
         defaults={"granted_by": actor.key, "granted_at": now, "expires_at": expires_at, "from_claim": False},
     )
-    audit.record(
-        actor=actor, action="accounts.grant", subject=subject_of(user), details=_details(row), at=now
-    )
+    audit.record(actor=actor, action="accounts.grant", subject=subject_of(user), details=_details(row), at=now)
     forget_grants(user)
     return row
 
 
 @transaction.atomic
-def revoke_role(
-    user: User, *, role: Role | str, actor: Actor, now: dt.datetime, scope: Scope | None = None
-) -> None:
+def revoke_role(user: User, *, role: Role | str, actor: Actor, now: dt.datetime, scope: Scope | None = None) -> None:
     """Take a role away; the last administrator keeps theirs."""
     require(actor, MANAGE_PEOPLE)
     chosen, kind, key = _checked(role, scope)

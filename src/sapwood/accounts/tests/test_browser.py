@@ -120,9 +120,7 @@ PAGES = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("theme", "language"), [("light", "en"), ("dark", "ar")])
-def test_every_page_of_accounts_is_accessible_and_narrow(
-    live_server, browser_page, alice, dave, theme, language
-):
+def test_every_page_of_accounts_is_accessible_and_narrow(live_server, browser_page, alice, dave, theme, language):
     page = browser_page(f"{live_server.url}/accounts/login/", width=320, theme=theme, language=language)
     assert_no_axe_violations(page)
     assert_no_horizontal_scroll(page)

@@ -65,9 +65,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
 def _filters(request: HttpRequest) -> tuple[AuditFilterForm, audit_log.Filters]:
     form = AuditFilterForm(request.GET)
     data = form.cleaned_data if form.is_valid() else {}
-    return form, audit_log.Filters(
-        action=data.get("action", ""), subject=data.get("subject", ""), day=data.get("day")
-    )
+    return form, audit_log.Filters(action=data.get("action", ""), subject=data.get("subject", ""), day=data.get("day"))
 
 
 def _lines(filters: audit_log.Filters) -> Iterator[str]:

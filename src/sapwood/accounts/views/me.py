@@ -80,9 +80,7 @@ def new_token(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
         ttl = dt.timedelta(days=data["days"])
-        made = create_token(
-            user, name=data["name"], scopes=data["scopes"], actor=actor_for(user), now=now, ttl=ttl
-        )
+        made = create_token(user, name=data["name"], scopes=data["scopes"], actor=actor_for(user), now=now, ttl=ttl)
         return render(request, "sapwood/accounts/token_made.html", {"made": made})
     return render(request, "sapwood/accounts/token_new.html", {"form": form})
 

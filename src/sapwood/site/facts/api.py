@@ -8,6 +8,7 @@ from sapwood.site.facts.queries import (
     find_catalogue,
     last_look,
     line_order,
+    set_shipped_catalogue,
     try_exposure,
 )
 
@@ -24,5 +25,6 @@ __all__ = [
     "read_catalogues",
     "record_facts",
     "refresh",
+    "set_shipped_catalogue",
     "try_exposure",
 ]

@@ -4,6 +4,7 @@ import datetime as dt
 from pathlib import Path
 
 import click
+from django.db import DatabaseError
 
 from sapwood.core.clock import system_clock
 from sapwood.core.commands import emit, json_option
@@ -12,7 +13,8 @@ from sapwood.formats.catalogue import Catalogue
 from sapwood.formats.sitefacts import SiteFacts
 from sapwood.site.facts import words
 from sapwood.site.facts.actions import read_catalogues
-from sapwood.site.facts.queries import find_catalogue, read_catalogue, read_facts
+from sapwood.site.facts.data import NoCatalogueError
+from sapwood.site.facts.queries import find_catalogue, read_catalogue, read_facts, shipped_catalogue
 from sapwood.site.facts.tutor import inspect_root
 
 FOLDER = click.Path(path_type=Path)
@@ -40,7 +42,9 @@ def inspect(tutor_root: Path, tutor_plugins_root: Path | None, tutor_python: Pat
 @click.option("--tutor-plugins-root", type=FOLDER, help="The folder that `tutor plugins printroot` prints.")
 @click.option("--tutor-python", type=FOLDER, help="The interpreter that runs Tutor; it is asked for package versions.")
 @click.option("--facts", "facts_file", type=FOLDER, help="A facts document of any other installation.")
-@click.option("--catalogue", "catalogue_file", type=FOLDER, help="A catalogue; else the newest one received.")
+@click.option(
+    "--catalogue", "catalogue_file", type=FOLDER, help="A catalogue; else the newest received, or the one shipped."
+)
 @click.option("--as-of", type=DAY, help="The day to judge for; else today.")
 @json_option
 def exposure(  # noqa: PLR0913 - one argument per option
@@ -75,5 +79,11 @@ def _facts(root: Path | None, plugins: Path | None, python: Path | None, file: P
 def _catalogue(file: Path | None) -> Catalogue:
     if file is not None:
         return read_catalogue(file)
-    read_catalogues()
-    return find_catalogue()
+    try:
+        read_catalogues()
+        return find_catalogue()
+    except (NoCatalogueError, DatabaseError):  # before the first pull, or before there is a database
+        shipped = shipped_catalogue()
+        if shipped is None:
+            raise
+        return shipped

@@ -62,6 +62,19 @@ def find_catalogue() -> Catalogue:
     )
 
 
+_shipped: list[Path] = []
+
+
+def set_shipped_catalogue(path: Path) -> None:
+    """Where the catalogue lies that came with Sapwood: for the command line, while none has been received."""
+    _shipped[:] = [path]
+
+
+def shipped_catalogue() -> Catalogue | None:
+    """The catalogue that came with Sapwood, where one did."""
+    return read_catalogue(_shipped[0]) if _shipped else None
+
+
 def current_snapshot() -> FactsSnapshot | None:
     """The newest facts row."""
     return FactsSnapshot.objects.order_by("-taken_at", "-pk").first()
