@@ -43,7 +43,7 @@ def inspect(tutor_root: Path, tutor_plugins_root: Path | None, tutor_python: Pat
 @click.option("--tutor-python", type=FOLDER, help="The interpreter that runs Tutor; it is asked for package versions.")
 @click.option("--facts", "facts_file", type=FOLDER, help="A facts document of any other installation.")
 @click.option(
-    "--catalogue", "catalogue_file", type=FOLDER, help="A catalogue; else the newest received, or the one shipped."
+    "--catalogue", "catalogue_file", type=FOLDER, help="A catalogue; else the newest received or shipped."
 )
 @click.option("--as-of", type=DAY, help="The day to judge for; else today.")
 @json_option
