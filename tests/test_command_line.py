@@ -61,3 +61,10 @@ def test_a_site_without_a_database_is_judged_by_the_catalogue_that_came_with_sap
     assert answer.returncode == 3, answer.stderr
     found = json.loads(answer.stdout)
     assert (found["release"], found["supported_until"]) == ("teak.3", "2026-01-15")
+
+
+@pytest.mark.slow
+def test_status_of_the_channel_is_the_commons_own_where_there_is_no_site(sapwood, tmp_path):
+    (tmp_path / "var" / "commons").mkdir(parents=True)
+    assert sapwood("channel", "init").returncode == 0
+    assert "timestamp: expires" in sapwood("channel", "status").stdout

@@ -13,7 +13,7 @@ from typing_extensions import override
 from sapwood import __version__
 from sapwood.core.commands import Exit
 from sapwood.core.errors import SapwoodError, UsageError
-from sapwood.core.paths import role_dir
+from sapwood.core.paths import role_dir, var_dir
 
 
 class Mount(NamedTuple):
@@ -110,7 +110,8 @@ def choose_role(args: Sequence[str]) -> None:
     words = [word for word in args if not word.startswith("-")]
     role = MOUNTS[words[0]].role if words and words[0] in MOUNTS else None
     if words[:1] == ["channel"] and len(words) > 1 and not (words[1] == "status" and "SAPWOOD_ROLE" in os.environ):
-        role = "commons" if words[1] in COMMONS_VERBS else "site"
+        commons_alone = words[1] == "status" and (var_dir() / "commons").exists() and not (var_dir() / "site").exists()
+        role = "commons" if words[1] in COMMONS_VERBS or commons_alone else "site"
     given = os.environ.get("SAPWOOD_ROLE")
     if role and given and role != given and words[0] != "up":
         raise UsageError(

@@ -13,7 +13,7 @@ from sapwood.core import settings
 from sapwood.core.clock import system_clock
 from sapwood.core.commands import Exit, emit, json_option
 from sapwood.core.data import Actor
-from sapwood.core.http import default_client
+from sapwood.core.http import default_client, names_private_address
 
 
 @click.command()
@@ -23,7 +23,7 @@ from sapwood.core.http import default_client
 @click.option("--name", default="", help="What to call it here; otherwise made from the address.")
 @click.option("--channel", "channels", multiple=True, type=click.Choice(CHANNELS), help="Only these; repeat.")
 @click.option("--mirror", "mirrors", multiple=True, metavar="URL", help="Another address of the same; repeat.")
-@click.option("--allow-private", is_flag=True, help="The address may be in a private network or on this machine.")
+@click.option("--allow-private", is_flag=True, help="The address's name may lead to a private network.")
 @json_option
 def subscribe(  # noqa: PLR0913 - one argument per option
     *,
@@ -47,7 +47,8 @@ def subscribe(  # noqa: PLR0913 - one argument per option
         name=name,
         channels=channels or DEFAULT_SUBSCRIPTION,
         mirrors=mirrors,
-        allow_private=allow_private,
+        # Who types 127.0.0.1 at this machine's command line means it; a name may lead anywhere.
+        allow_private=allow_private or all(names_private_address(address) for address in (url, *mirrors)),
     )
     chosen = list(channels or DEFAULT_SUBSCRIPTION)
     data = {
@@ -65,7 +66,7 @@ def subscribe(  # noqa: PLR0913 - one argument per option
 @click.option("--bundle", type=FILE, help="Read this air-gap bundle instead of the network.")
 @json_option
 def pull(*, names: tuple[str, ...], bundle: Path | None, as_json: bool) -> None:
-    """Fetch and verify what is new; 3 when something was offered that does not verify or has expired."""
+    """Fetch and verify what is new; 3 when what was offered does not verify or is too old, 4 without a subscription."""
     clock = system_clock()
     chosen = [api.subscription_named(name) for name in names] or api.subscriptions()
     http = None if bundle else default_client()
@@ -73,7 +74,9 @@ def pull(*, names: tuple[str, ...], bundle: Path | None, as_json: bool) -> None:
     lines = [line for result in results for line in _pull_lines(result)]
     codes = {error["code"] for result in results for error in result.errors.values()}
     bad = any(not result.good for result in results)
-    exit_code = Exit.GOOD if not bad else Exit.ERROR if codes and codes <= _NO_VERDICT else Exit.BAD_NEWS
+    exit_code = Exit.GOOD if results else Exit.UNKNOWN
+    if bad:
+        exit_code = Exit.ERROR if codes and codes <= _NO_VERDICT else Exit.BAD_NEWS
     data = {"pulls": [_pull_data(result) for result in results]}
     emit(data, lines or ["There is no subscription: sapwood channel subscribe."], as_json=as_json, exit_code=exit_code)
 

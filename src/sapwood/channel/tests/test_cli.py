@@ -42,6 +42,7 @@ def test_the_whole_way_by_command(run, tmp_path, monkeypatch):
     assert (checked["good"], checked["publications"]["community"]) == (True, 1)
     monkeypatch.setattr("sapwood.channel.cli.receiving.default_client", lambda: FolderHttp(repo / "repository"))
     assert run("status", code=4)["state"] is None
+    assert run("pull", code=4)["pulls"] == []
     run("subscribe", URL, "--fingerprint", made["root_sha256"], "--name", "openedx")
     assert run("status", code=4)["state"] == "waiting"
     [pulled] = run("pull")["pulls"]
@@ -111,3 +112,22 @@ def test_on_the_commons_status_says_what_expires_when(run, commons, monkeypatch)
     monkeypatch.setenv("SAPWOOD_CHANNEL_FOLDER", str(commons.path))
     status = run("status", code=3 if api.repository_status(commons.path).bad else 0)
     assert {role["role"] for role in status["roles"]} >= {"root", "timestamp", "security"}
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "private"),
+    [
+        ("http://127.0.0.1:8102", [], True),
+        ("http://localhost:8102", [], True),
+        ("http://[::1]:8102", [], True),
+        ("https://10.0.0.7/channel", [], True),
+        ("https://channel.example.org", [], False),
+        ("https://channel.example.org", ["--allow-private"], True),
+        ("https://10.0.0.7/channel", ["--mirror", "https://channel.example.org"], False),
+        ("https://2130706433/channel", [], False),
+    ],
+)
+def test_who_types_a_private_address_means_it_and_a_name_leads_nowhere_private(run, commons, url, options, private):
+    root = commons.path / "repository" / "metadata" / "1.root.json"
+    run("subscribe", url, "--root", root, *options)
+    assert Subscription.objects.get().allow_private is private

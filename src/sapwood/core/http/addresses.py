@@ -131,6 +131,16 @@ def literal_address(host: str) -> IPAddress | None:
         return None
 
 
+def names_private_address(url: str) -> bool:
+    """Whether an address spells out this machine or a private network, so that whoever typed it meant that."""
+    try:
+        host = _parse(url).raw_host.decode("ascii").lower()
+        literal = literal_address(host)
+    except (RefusedUrlError, RefusedAddressError):
+        return False
+    return host == "localhost" or (literal is not None and any(literal in network for network in _PRIVATE))
+
+
 def refusal(address: IPAddress, leave: Leave) -> str | None:
     """Why no connection may go to this address, or None when it may."""
     if isinstance(address, ipaddress.IPv6Address):

@@ -42,9 +42,7 @@ def inspect(tutor_root: Path, tutor_plugins_root: Path | None, tutor_python: Pat
 @click.option("--tutor-plugins-root", type=FOLDER, help="The folder that `tutor plugins printroot` prints.")
 @click.option("--tutor-python", type=FOLDER, help="The interpreter that runs Tutor; it is asked for package versions.")
 @click.option("--facts", "facts_file", type=FOLDER, help="A facts document of any other installation.")
-@click.option(
-    "--catalogue", "catalogue_file", type=FOLDER, help="A catalogue; else the newest received or shipped."
-)
+@click.option("--catalogue", "catalogue_file", type=FOLDER, help="A catalogue; else the newest received or shipped.")
 @click.option("--as-of", type=DAY, help="The day to judge for; else today.")
 @json_option
 def exposure(  # noqa: PLR0913 - one argument per option
