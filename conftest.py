@@ -24,8 +24,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("sapwood")
 
 
-def pytest_configure() -> None:
-    """Compile the translations before any test asks for one: Django keeps what it found, or did not find, first."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Plain `pytest` is the quick run: what starts processes, or looks at thousands of cases, is asked for by name.
+
+    The translations are compiled before any test asks for one: Django keeps what it found, or did not find, first.
+    """
+    if config.args_source is not pytest.Config.ArgsSource.ARGS and not config.option.markexpr:
+        config.option.markexpr = "not slow and not e2e"
     compile_locales()
 
 

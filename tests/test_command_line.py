@@ -63,6 +63,22 @@ def test_a_site_without_a_database_is_judged_by_the_catalogue_that_came_with_sap
     assert (found["release"], found["supported_until"]) == ("teak.3", "2026-01-15")
 
 
+@pytest.mark.parametrize(
+    ("url", "code"), [("nonsense", "core.setting"), ("postgresql://u:hidden@127.0.0.1:1/x?sslmode", "core.")]
+)
+def test_a_database_that_cannot_be_used_is_one_line_without_its_password(sapwood, url, code):
+    answer = sapwood("audit", "verify", SAPWOOD_ROLE="site", DATABASE_URL=url)
+    assert answer.returncode in {1, 2}
+    assert answer.stderr.startswith(f"sapwood: error [{code}")
+    assert answer.stderr.count("\n") == 1
+    assert "hidden" not in answer.stderr
+
+
+def test_a_port_that_does_not_exist_is_a_usage_error(sapwood):
+    answer = sapwood("serve", "--port", "99999", SAPWOOD_ROLE="site")
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+
+
 @pytest.mark.slow
 def test_status_of_the_channel_is_the_commons_own_where_there_is_no_site(sapwood, tmp_path):
     (tmp_path / "var" / "commons").mkdir(parents=True)

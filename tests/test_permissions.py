@@ -204,6 +204,7 @@ def test_public_addresses_need_no_sign_in_and_do_not_break(address):
     assert address.is_open, f"{address} lacks the mark: accounts.api.public"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", [None, *ROLES_OF[SIDE]], ids=lambda role: role or "no-role")
 def test_each_role_gets_in_exactly_where_its_permissions_say(person, role):
     user = person(*([role] if role else []))

@@ -31,7 +31,7 @@ PROMISES = (
 )
 schema = schemathesis.openapi.from_path(PATH)
 schema.app = get_wsgi_application()
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 
 OWNERS = {"/api/v1/inbox/1/approve": {"site"}, "/api/v1/announcements": {"commons"}}

@@ -248,6 +248,7 @@ def everybody(db):
 PAGES = [one for one in addresses() if not one.is_api and not one.has_sample and not one.name.startswith("schema")]
 
 
+@pytest.mark.slow
 def test_pages_in_arabic_run_from_right_to_left_and_hold_no_english(everybody):
     client, wrong, read = come_in(everybody), [], 0
     arabic = messages.load(messages.LOCALE / "ar" / "LC_MESSAGES" / "django.po")

@@ -15,7 +15,7 @@ from tuf.api.metadata import TargetFile, Targets
 from sapwood.core.http import Request
 
 CLIENT = Path(__file__).parent / "tuf-client"
-pytestmark = pytest.mark.contract
+pytestmark = [pytest.mark.contract, pytest.mark.slow]
 
 
 class Served:

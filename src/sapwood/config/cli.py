@@ -142,7 +142,8 @@ def kept_settings() -> dict[str, str]:
 
 
 def _explain(error: Exception) -> tuple[str, str, str]:
-    from django.db import DatabaseError  # noqa: PLC0415 - as above
+    from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415 - as above
+    from django.db import DatabaseError  # noqa: PLC0415
 
     if isinstance(error, DatabaseError):
         return (
@@ -150,6 +151,8 @@ def _explain(error: Exception) -> tuple[str, str, str]:
             f"The database refuses: {error}",
             "Run 'sapwood up', or 'sapwood migrate' after an upgrade.",
         )
+    if isinstance(error, ImproperlyConfigured):
+        return "core.setting", " ".join(str(error).split()), "Correct the setting, or install what it needs."
     if isinstance(error, OSError):
         return (
             "core.os",

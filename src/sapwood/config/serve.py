@@ -13,9 +13,9 @@ from sapwood.core.settings import TRUST_PROXY
 
 
 @click.command()
-@click.option("--port", default=8001, show_default=True, help="The port to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8001, show_default=True, help="The port to listen on.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--threads", default=8, show_default=True, help="Requests served at once.")
+@click.option("--threads", type=click.IntRange(1, 256), default=8, show_default=True, help="Requests served at once.")
 def serve(*, port: int, host: str, threads: int) -> None:
     """Serve this role's pages; put a TLS proxy in front before others reach it."""
     from sapwood.config.wsgi import application  # noqa: PLC0415 - settings are chosen by now

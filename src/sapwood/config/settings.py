@@ -34,7 +34,13 @@ def _secret_key() -> str:
 def _database() -> Any:
     url = typed.DATABASE_URL.get()
     if url:
-        return dj_database_url.parse(url, conn_max_age=60)
+        try:
+            return dj_database_url.parse(url, conn_max_age=60)
+        except ValueError:  # not shown: it may hold a password
+            raise SettingError(
+                "DATABASE_URL cannot be read",
+                hint="Write postgresql://USER:PASSWORD@HOST/NAME, or nothing for SQLite.",
+            ) from None
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(role_dir() / "db.sqlite3"),

@@ -85,7 +85,9 @@ class House:
 
 
 @click.command()
-@click.option("--port", "first_port", type=int, help="First of three ports (8100, or as last time).")
+@click.option(
+    "--port", "first_port", type=click.IntRange(1, 65533), help="First of three ports (8100, or as last time)."
+)
 @click.option("--offline", is_flag=True, help="Do not fetch Tutor for the example site.")
 @json_option
 def up(*, first_port: int | None, offline: bool, as_json: bool) -> None:

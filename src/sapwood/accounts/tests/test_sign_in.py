@@ -135,6 +135,7 @@ def test_cookies_carry_the_roles_name_and_are_out_of_reach_of_scripts(client, al
     assert csrf["httponly"]
 
 
+@pytest.mark.slow
 def test_over_tls_cookies_are_secure_and_the_browser_is_told_to_stay(tmp_path):
     code = """
 import django, json

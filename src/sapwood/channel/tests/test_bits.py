@@ -42,6 +42,7 @@ def commons():
     return commons
 
 
+@pytest.mark.slow
 def test_no_flipped_bit_reaches_a_site(commons):
     whole = content(read(commons, commons.now))
     assert len(whole) == 3

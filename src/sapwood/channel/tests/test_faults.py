@@ -7,6 +7,8 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
+
 DRIVER = """
     import datetime as dt, json, os, resource, signal, sys
     import django
@@ -72,6 +74,7 @@ DRIVER = """
 """
 
 
+@pytest.mark.slow
 def test_a_pull_killed_at_any_statement_or_out_of_disk_stores_everything_or_nothing(tmp_path):
     env = {
         **os.environ,

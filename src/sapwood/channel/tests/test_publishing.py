@@ -150,6 +150,7 @@ def test_retracting_publishes_a_signed_word_and_leaves_the_publication(commons, 
 # --- segments -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_hundred_and_first_publication_opens_a_new_segment(commons, site):
     raws = [announcement(number) for number in range(102)]
     publishing.stage_several(raws, channel="community", actor=ALICE, now=NOW, repo=commons.path)
@@ -366,6 +367,7 @@ def killed_at(point, path):
     return point - left
 
 
+@pytest.mark.slow
 def test_a_publisher_killed_at_any_write_leaves_a_valid_repository_and_the_next_run_completes(commons, tmp_path):
     commons.publish(announcement(1))
     for number in (2, 3):

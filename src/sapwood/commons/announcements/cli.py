@@ -320,6 +320,8 @@ def _as_lines(report: FolderReport) -> list[str]:
         number = f" revision {line.revision}" if line.revision else ""
         quiet = " (without a new alert)" if not line.alert else ""
         lines.append(f"{line.slug}{number}: {WORDS[line.outcome]}{quiet}")
+    if not lines:
+        lines.append("There is no announcement in this folder: 'sapwood announce new' begins one.")
     if report.dry_run:
         lines.append("Dry run: nothing was changed.")
     elif report.staged:

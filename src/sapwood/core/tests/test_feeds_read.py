@@ -194,6 +194,7 @@ def test_a_feed_of_fifty_megabytes_is_refused():
     assert caught.value.code == "feed.too_large"
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_entries_are_cut_off_with_a_visible_note():
     entry = "<item><title>t</title><guid>{}</guid></item>"
     raw = b"<rss version='2.0'><channel>" + "".join(map(entry.format, range(100_000))).encode() + b"</channel></rss>"
@@ -202,6 +203,7 @@ def test_a_hundred_thousand_entries_are_cut_off_with_a_visible_note():
     assert "100,000" in feed.problems[0]
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_items_of_a_json_feed_are_cut_off_with_a_visible_note():
     feed = read(json_feed(*({"id": str(number), "title": "t"} for number in range(100_000))))
     assert len(feed.entries) == MAX_ENTRIES

@@ -27,6 +27,7 @@ def read(name, **changes):
     return read_document({**golden(name), **changes})
 
 
+@pytest.mark.slow
 def test_a_roll_out_reaches_a_growing_share_and_never_lets_go_of_a_site():
     sites = [f"site-{number}" for number in range(2000)]
     reached = set()

@@ -4,6 +4,7 @@ import copy
 import json
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -61,6 +62,7 @@ def tampered(draw):
     return data
 
 
+@pytest.mark.slow
 @given(tampered())
 @example({**DOCUMENTS[0], "texts": {"en": {"title": "x", "\u0000": {"a": 1.5}}}})
 @settings(max_examples=250)

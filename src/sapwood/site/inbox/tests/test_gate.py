@@ -241,6 +241,7 @@ def _address(space, pattern, item):
     return reverse(f"{space}{pattern.name}", kwargs={name: known[name] for name in pattern.pattern.converters})
 
 
+@pytest.mark.slow
 def test_hard_case_36_no_page_or_endpoint_sends_what_nobody_approved(locked, alice, client, knock):
     def act(door):
         space, pattern = door
@@ -281,6 +282,7 @@ def _commands(group, path=()):
             yield " ".join((*path, name)), command
 
 
+@pytest.mark.slow
 def test_hard_case_36_no_command_sends_what_nobody_approved(locked, tmp_path, monkeypatch, knock):
     monkeypatch.setattr(sources.Channel, "received", Tap().received)
     file = tmp_path / "people.csv"
@@ -309,6 +311,7 @@ def test_hard_case_36_no_job_sends_what_nobody_approved(locked, monkeypatch, kno
     knock([(name, name) for name in names], act)
 
 
+@pytest.mark.slow
 def test_hard_case_36_no_function_of_the_api_sends_what_nobody_approved(locked, alice, knock):
     """Each is called as background work, with the item's id and everything else that it asks for."""
     person = api.people(audience="learners").rows[0]
@@ -427,6 +430,7 @@ def test_an_outlet_that_was_not_approved_is_not_used(arrive, alice, by):
     assert mail.outbox == []
 
 
+@pytest.mark.slow
 def test_the_actions_that_approve_are_the_only_ones_that_create_approvals():
     makers = set()
     for name, one in callgraph.graph().items():

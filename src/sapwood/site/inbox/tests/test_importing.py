@@ -228,6 +228,7 @@ def test_know_channel_keeps_its_first_word(db):
     assert know_channel("community", now=NOW + DAY).quiet_before == NOW
 
 
+@pytest.mark.slow
 def test_a_long_backlog_is_read_to_its_end(known_channels):
     tap = Tap()
     tap.pour(*(announcement() for _ in range(250)))

@@ -150,6 +150,7 @@ def return_when_closed(link):
         link.recv(1)
 
 
+@pytest.mark.slow
 def test_a_worker_killed_while_it_mails_leaves_the_mail_uncertain_and_nobody_sends_it_again(site):
     server = MailServer()
     server.start()
@@ -167,6 +168,7 @@ def test_a_worker_killed_while_it_mails_leaves_the_mail_uncertain_and_nobody_sen
     assert b"Message-ID: <" in server.mails[0]
 
 
+@pytest.mark.slow
 def test_a_worker_killed_while_it_calls_a_webhook_calls_it_again_with_the_same_key(site):
     keys, taken, go_on = [], threading.Event(), threading.Event()
 
