@@ -129,13 +129,14 @@ def budget(*, audience: str, live_items: int, as_json: bool) -> None:
 @click.argument("source")
 @json_option
 def import_one(*, source: str, as_json: bool) -> None:
-    """Read the feed or blog called SOURCE now, if its server may be asked again."""
+    """Read the feed or blog called SOURCE now, unless its server asked for a pause."""
     report: dict[str, Any] = api.import_source(
         _source(source),
         http=default_client(),
         chance=random.Random(),  # noqa: S311 - spreads requests, guards nothing
         actor=Actor.command(),
         now=system_clock().now(),
+        by_hand=True,
     )
     code = Exit.ERROR if report["outcome"] in {"failed", "gone"} else Exit.GOOD
     emit(report, _import_lines(report), as_json=as_json, exit_code=code)
@@ -284,7 +285,9 @@ def _source_row(row: Source) -> dict[str, Any]:
 
 def _import_lines(report: dict[str, Any]) -> list[str]:
     if report["outcome"] == "not_due":
-        return [f"{report['source']}: its server asks us to wait until {report['not_before']}"]
+        until = report["not_before"]
+        why = f"its server asks us to wait until {until}" if until else "it is being read at this moment"
+        return [f"{report['source']}: {why}"]
     if "error" in report:
         return [f"{report['source']}: {report['error']['message']} {report['error']['hint']}"]
     names = ("new", "edited", "moved", "reused", "same", "staged", "conflicts")

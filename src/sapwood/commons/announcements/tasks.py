@@ -8,8 +8,8 @@ from django.db.models import Q
 from django.urls import reverse
 
 from sapwood.commons.announcements.actions.consenting import MAIL_JOB, consent_token
-from sapwood.commons.announcements.actions.importing import import_source
 from sapwood.commons.announcements.actions.outcome import sync_with_channel
+from sapwood.commons.announcements.actions.polling import import_source
 from sapwood.commons.announcements.models import Answer, CaseStudyConsent, Source
 from sapwood.core import jobs, settings
 from sapwood.core.data import Actor
