@@ -8,7 +8,7 @@ from sapwood.commons.announcements.actions.conflicts import keep_ours, take_thei
 from sapwood.commons.announcements.actions.consenting import answer_consent, ask_consent
 from sapwood.commons.announcements.actions.importing import add_source, pause_source, remove_source
 from sapwood.commons.announcements.actions.outcome import retract, sync_with_channel
-from sapwood.commons.announcements.actions.polling import import_source
+from sapwood.commons.announcements.actions.polling import import_source, read_soon
 from sapwood.commons.announcements.actions.publishing import publish_folder
 from sapwood.commons.announcements.actions.translating import translate
 from sapwood.commons.announcements.actions.writing import discard_draft, save_draft, send_back, submit
@@ -31,6 +31,7 @@ __all__ = [
     "public_list",
     "publish_folder",
     "published",
+    "read_soon",
     "remove_source",
     "retract",
     "save_draft",

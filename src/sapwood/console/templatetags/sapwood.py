@@ -170,9 +170,16 @@ def difference(old: str, new: str, view: str = "split", old_title: Any = "", new
 
 
 @register.simple_tag
-def difference_three(base: str, ours: str, theirs: str) -> SafeString:
+def difference_three(
+    base: str, ours: str, theirs: str, base_title: Any = "", ours_title: Any = "", theirs_title: Any = ""
+) -> SafeString:
     """`{% difference_three base ours theirs %}`: what each side changed since they agreed."""
-    context = {"parts": diff.compare_three(base, ours, theirs)}
+    context = {
+        "parts": diff.compare_three(base, ours, theirs),
+        "base_title": base_title or _("Was approved from"),
+        "ours_title": ours_title or _("Yours"),
+        "theirs_title": theirs_title or _("Theirs now"),
+    }
     return render_to_string("console/components/diff_three.html", context)
 
 

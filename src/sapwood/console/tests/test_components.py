@@ -62,6 +62,8 @@ HOSTILE_SOURCES = [
     "{% include 'console/components/provenance.html' with author=word signed=parts changed=word %}",
     "{% include 'console/components/progress.html' with slug=word done=1 total=2 label=word note=word %}",
     "{% include 'console/components/progress.html' with done=1 total=2 poll_url=word %}",
+    "{% include 'console/components/progress.html' with done=1 total=2 failed=1 error=error %}",
+    "{% difference_three word other word word word word %}",
     "{% include 'console/components/error_card.html' with error=error %}",
     "{% include 'console/components/facts.html' with facts=pairs %}",
     "{% include 'console/components/card.html' with title=word text=word %}",
@@ -308,7 +310,7 @@ def test_the_patterns_page_has_every_component(client, language):
         "tags": 'class="tags"',
         "timeline": 'class="timeline"',
     }
-    elsewhere = {"messages", "progress_head"}
+    elsewhere = {"messages", "progress_head", "work"}
     assert {path.stem for path in COMPONENTS.glob("*.html")} == set(marks) | elsewhere
     assert [name for name, mark in marks.items() if mark not in html] == []
 

@@ -5,11 +5,14 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+from uuid import UUID
 
+from django.db import transaction
 from django.db.models import Q
 
 from sapwood.commons.announcements.actions.importing import take_in
 from sapwood.commons.announcements.models import Source, SourceKind
+from sapwood.core import audit, jobs
 from sapwood.core.data import Actor
 from sapwood.core.feeds import Feed, FeedState, Outcome, Polled, Sighting, Walk, poll
 from sapwood.core.http import HttpClient
@@ -22,6 +25,7 @@ MOST_PAGES: Final = 40
 # While a source is read nobody else reads it; one whose reader died is free again after this.
 READING: Final = dt.timedelta(minutes=15)
 NOT_FOUND: Final = 404
+READ_JOB: Final = "announcements.read_source"
 Progress = Callable[[int, int], None]
 
 
@@ -92,6 +96,14 @@ def import_source(  # noqa: PLR0913 - who asks what, when, and whom to tell how 
     report = reading.report(polled)
     _remember(source, polled, report, now)
     return report
+
+
+@transaction.atomic
+def read_soon(source: Source, *, actor: Actor, now: dt.datetime) -> UUID:
+    """Have the worker read a source at once, however often the button is pressed; the job that does it."""
+    details: dict[str, JSON] = {"name": source.name}
+    audit.record(actor=actor, action="announcements.read_source", subject=str(source.uuid), details=details, at=now)
+    return jobs.enqueue(READ_JOB, {"source": str(source.uuid)}, key=str(source.uuid), now=now)
 
 
 def _claim(source: Source, now: dt.datetime) -> bool:
@@ -191,7 +203,7 @@ def _remember(source: Source, polled: Polled, report: dict[str, JSON], now: dt.d
         gone=state.gone,
         read_until=None,
         last_good_at=source.last_good_at if polled.error else now,
-        last_error=polled.error.as_dict() if polled.error else None,
+        last_error={**polled.error.as_dict(), "at": now.isoformat()} if polled.error else None,
         report=report,
     )
 
