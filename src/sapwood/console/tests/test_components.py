@@ -109,6 +109,15 @@ def test_an_instant_is_absolute_with_the_relative_form_beside(value, absolute, b
     assert f'datetime="{value.isoformat()}"' in html
 
 
+def test_a_long_identifier_may_be_broken_after_its_separators_and_a_short_one_nowhere():
+    assert "<wbr>" not in show('{% code "announcements.save" %}')
+    html = show('{% code "item:security:6f211819-11d2-4e09-8377" %}')
+    assert ">item:<wbr>security:<wbr>6f211819-11d2-4e09-8377<" in html
+    assert ">https://<wbr>example.<wbr>org/<wbr>a<" in show('{% code "https://example.org/a" %}')
+    digest = "1f6f54e48f2ba2c1f8b86a5dfb0d5b1a1c7f6e0a"
+    assert f">{digest[:16]}<wbr>{digest[16:32]}<wbr>{digest[32:]}<" in show("{% code digest %}", digest=digest)
+
+
 def test_an_instant_speaks_the_readers_language():
     with translation.override("es"):
         assert "22 Nov 2026" in show("{% when value %}", value=NOW)

@@ -128,7 +128,7 @@ def test_sources_in_the_console(bob_client):
     assert bob_client.post(address, {**form, "channel": "security", "trusted": "on"}).status_code == 200
     assert Source.objects.count() == 0
     assert bob_client.post(address, form).status_code == 302
-    assert "https://blog.example.org/feed" in bob_client.get(address).content.decode()
+    assert "https://blog.example.org/feed" in bob_client.get(address).content.decode().replace("<wbr>", "")
     bob_client.post(reverse("announcements:remove_source", args=[Source.objects.get().pk]))
     assert Source.objects.count() == 0
 
