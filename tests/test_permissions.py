@@ -80,7 +80,7 @@ SIGNED_IN_NAMES = {
     "mfa_index", "mfa_reauthenticate", "mfa_activate_totp", "mfa_deactivate_totp", "mfa_view_recovery_codes",
     "mfa_generate_recovery_codes", "mfa_download_recovery_codes", "mfa_list_webauthn", "mfa_add_webauthn",
     "mfa_reauthenticate_webauthn", "mfa_remove_webauthn", "mfa_edit_webauthn", "socialaccount_connections",
-    "console:home", "schema",
+    "console:home", "console:work", "schema",
 }  # fmt: skip
 NOBODY = "00000000-0000-4000-8000-000000000000"
 SAMPLES = {"int": "999999", "uuid": NOBODY, "slug": "nothing", "str": "nothing", "path": "nothing"}

@@ -5,7 +5,11 @@ import secrets
 
 import pytest
 
-from sapwood.console.tests.browser import assert_no_axe_violations, assert_no_horizontal_scroll
+from sapwood.console.tests.browser import (
+    assert_no_axe_violations,
+    assert_no_horizontal_scroll,
+    assert_whole_identifiers,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -108,6 +112,17 @@ def test_every_page_of_the_rail_is_accessible_at_phone_width(house, sign_in, rol
         page.goto(base + path)
         assert page.get_attribute("html", "dir") == direction
         assert_no_axe_violations(page)
+        assert_no_horizontal_scroll(page)
+        assert_whole_identifiers(page)
+
+
+@pytest.mark.parametrize("width", [768, 1080, 1440])
+def test_lists_keep_their_words_whole_at_every_width(house, sign_in, width):
+    page = sign_in("site", "alice@riverside.example", viewport={"width": width, "height": 800})
+    for path in ("/inbox/?tab=all", "/accounts/audit"):
+        page.goto(house.report["site"] + path)
+        assert page.locator("main table .code").count() > 0
+        assert_whole_identifiers(page)
         assert_no_horizontal_scroll(page)
 
 

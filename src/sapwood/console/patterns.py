@@ -49,6 +49,13 @@ Write to the forum with questions.
 Security fixes no longer reach it."""
 
 
+IDENTIFIERS = [
+    ("PDF textbooks run code", "security", "item:security:6f211819-11d2-4e09-8377-55bd8180e478"),
+    ("Open hour on upgrades", "community@riverside", "https://discuss.example.org/t/open-hour/1234?page=2"),
+    ("How do authors work?", "surveys", "1f6f54e48f2ba2c1f8b86a5dfb0d5b1a1c7f6e0a9d3c2b1a0f9e8d7c6b5a4938"),
+]
+
+
 class SampleForm(forms.Form):
     """A field of each kind."""
 
@@ -136,6 +143,10 @@ def _tables() -> dict[str, Any]:
     return {
         "columns": columns,
         "table_rows": rows,
+        "identifiers": [
+            {"title": title, "channel": channel, "subject": subject, "at": NOW - timedelta(minutes=12)}
+            for title, channel, subject in IDENTIFIERS
+        ],
         "tabs": [
             {"label": "New", "url": "#x", "current": True, "count": 3},
             {"label": "Approved", "url": "#x", "current": False, "count": 18},

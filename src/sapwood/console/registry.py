@@ -113,6 +113,22 @@ class Need:
 
 
 @dataclass(frozen=True)
+class Work:
+    """A job that somebody waits for: what it is called, who may watch it, and which page it was begun on."""
+
+    job: str
+    label: Words
+    permission: str
+    url_name: str
+    back: Words
+
+    @property
+    def slug(self) -> str:
+        """The name of the job."""
+        return self.job
+
+
+@dataclass(frozen=True)
 class Institution:
     """Whose console this is; `ring` is where the site stands in the mark (1 inmost to 5 outmost)."""
 
@@ -162,6 +178,7 @@ class _State:
     panels: dict[str, Panel] = field(default_factory=dict)
     menu: dict[str, MenuEntry] = field(default_factory=dict)
     account_links: dict[str, AccountLink] = field(default_factory=dict)
+    work: dict[str, Work] = field(default_factory=dict)
     needs: list[NeedSource] = field(default_factory=list)
     calm: Callable[[HttpRequest], Words | None] | None = None
     permission_check: PermissionCheck = _allow_superusers
@@ -202,6 +219,16 @@ def register_menu(entry: MenuEntry) -> None:
 def register_account_link(link: AccountLink) -> None:
     """Put a link into the account menu of the header."""
     _put(_state.account_links, link)
+
+
+def register_work(work: Work) -> None:
+    """Give a job a page on which people see how far it is."""
+    _put(_state.work, work)
+
+
+def work_named(job: str) -> Work | None:
+    """What is known of a job that people may watch."""
+    return _state.work.get(job)
 
 
 def register_need(source: NeedSource) -> None:

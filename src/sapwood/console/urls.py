@@ -9,5 +9,6 @@ app_name = "console"
 urlpatterns = [
     path("", views.home, name="home"),
     path("console/patterns", login_not_required(views.patterns), name="patterns"),
+    path("console/work/<uuid:key>/", views.work, name="work"),
     path("console/theme", login_not_required(views.theme), name="theme"),
 ]

@@ -1,14 +1,20 @@
-"""The front page, the patterns page, the choice of theme; error pages stand here for Django to find."""
+"""The front page, the patterns page, long work, the choice of theme; error pages stand here for Django to find."""
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from sapwood.console import patterns as samples
 from sapwood.console import registry
 from sapwood.console.error_pages import csrf_failure, error_400, error_403, error_404, error_500
 from sapwood.console.shell import THEME_COOKIE, THEMES
+from sapwood.console.work import progress_of
+from sapwood.core.clock import system_clock
 
 __all__ = [
     "csrf_failure",
@@ -19,6 +25,7 @@ __all__ = [
     "home",
     "patterns",
     "theme",
+    "work",
 ]
 _YEAR_S = 365 * 86400
 
@@ -40,6 +47,20 @@ def home(request: HttpRequest) -> HttpResponse:
 def patterns(request: HttpRequest) -> HttpResponse:
     """Every component in every state: for whoever builds a page, and for the tests of all of them."""
     return render(request, "console/patterns.html", samples.context())
+
+
+@never_cache
+@require_safe
+def work(request: HttpRequest, key: UUID) -> HttpResponse:
+    """How far a long job is; htmx asks for the picture alone, and again until the work is done."""
+    found = progress_of(key, system_clock().now())
+    if found is None or not registry.may(request, found.work.permission):
+        raise Http404
+    part = "HX-Request" in request.headers
+    template = "console/components/work.html" if part else "console/work.html"
+    response = render(request, template, {"work": found})
+    patch_vary_headers(response, ["HX-Request"])
+    return response
 
 
 @require_POST

@@ -40,6 +40,12 @@ class JobLostError(SapwoodError):
     code = "jobs.lost"
 
 
+class JobStoppedError(SapwoodError):
+    """What a job was asked to do cannot be done, and trying again would change nothing."""
+
+    code = "jobs.stopped"
+
+
 @dataclass(frozen=True)
 class Recurring:
     """A job that the worker enqueues by itself."""
@@ -148,6 +154,8 @@ def run(job_uuid: str, *, worker: str, clock: Clock) -> bool:
         _runner(row.name)(JobContext(row, clock))
     except JobLostError:
         return False
+    except JobStoppedError as error:
+        _mine(row).update(state=JobState.FAILED, finished_at=clock.now(), error=error.as_dict())
     except SapwoodError as error:
         _failed(row, error.as_dict(), clock.now())
     except Exception:

@@ -1,19 +1,31 @@
 """Commands of announcements."""
 
+import datetime as dt
 import random
 import uuid
+from difflib import unified_diff
 from pathlib import Path
 from typing import Any
 
 import click
 
-from sapwood.commons.announcements import api
+from sapwood.commons.announcements import api, queries
 from sapwood.commons.announcements.data import FolderReport, Outcome
+from sapwood.commons.announcements.documents import read_document
 from sapwood.commons.announcements.errors import AnnouncementNotFoundError
 from sapwood.commons.announcements.files.folder import MAX_SLUG_CHARS, SLUG
-from sapwood.commons.announcements.models import OPEN_STATES, Channel, Revision, Source, SourceKind, State
+from sapwood.commons.announcements.models import (
+    OPEN_STATES,
+    Channel,
+    ImportedEntry,
+    Revision,
+    Source,
+    SourceKind,
+    State,
+)
 from sapwood.commons.announcements.po import export_po, read_po
 from sapwood.commons.announcements.queries import newest
+from sapwood.commons.announcements.reading import lines
 from sapwood.core.clock import system_clock
 from sapwood.core.commands import Exit, emit, json_option
 from sapwood.core.data import Actor
@@ -129,16 +141,50 @@ def budget(*, audience: str, live_items: int, as_json: bool) -> None:
 @click.argument("source")
 @json_option
 def import_one(*, source: str, as_json: bool) -> None:
-    """Read the feed or blog called SOURCE now, if its server may be asked again."""
+    """Read the feed or blog called SOURCE now, unless its server asked for a pause."""
     report: dict[str, Any] = api.import_source(
         _source(source),
         http=default_client(),
         chance=random.Random(),  # noqa: S311 - spreads requests, guards nothing
         actor=Actor.command(),
         now=system_clock().now(),
+        by_hand=True,
     )
     code = Exit.ERROR if report["outcome"] in {"failed", "gone"} else Exit.GOOD
     emit(report, _import_lines(report), as_json=as_json, exit_code=code)
+
+
+@announce.command()
+@json_option
+def conflicts(*, as_json: bool) -> None:
+    """Imports whose source changed after somebody here had edited the text; exit 3 when there are any."""
+    rows = [(entry, _by_slug(entry.announcement.slug)) for entry in queries.conflicts() if entry.announcement]
+    data = [_conflict_row(entry, revision) for entry, revision in rows]
+    text = [line for row in data for line in _conflict_lines(row)]
+    emit(
+        data,
+        text or ["Nothing is to be decided."],
+        as_json=as_json,
+        exit_code=Exit.BAD_NEWS if data else Exit.GOOD,
+    )
+
+
+@announce.command()
+@click.argument("slug")
+@click.option("--theirs/--ours", required=True, help="The source's words go into the draft, or the draft stays.")
+@json_option
+def resolve(*, slug: str, theirs: bool, as_json: bool) -> None:
+    """Decide whose words of SLUG stand, after 'sapwood announce conflicts' showed them."""
+    revision = _by_slug(slug)
+    entry = queries.conflicts().filter(announcement=revision.announcement).first()
+    seen = entry.fingerprint if entry else ""
+    key, actor, now = revision.announcement.uuid, Actor.command(), system_clock().now()
+    if theirs:
+        revision = api.take_theirs(key, sha256=revision.sha256, seen=seen, actor=actor, now=now)
+    else:
+        api.keep_ours(key, seen=seen, actor=actor, now=now)
+    words = f"the source's words are in the draft of revision {revision.number}" if theirs else "the text stays"
+    emit(_row(revision), [f"{slug}: {words}."], as_json=as_json)
 
 
 @announce.group()
@@ -166,12 +212,14 @@ def list_sources(*, as_json: bool) -> None:
 @click.option("--audience", type=click.Choice([a.value for a in Audience]), default="administrators", show_default=True)
 @click.option("--locale", default="en", show_default=True, help="The language of items that do not say theirs.")
 @click.option("--trusted", is_flag=True, help="Items without doubts go straight to the signers (one source at most).")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="With --wordpress: only what was changed since.")
 @click.option("--allow-private", is_flag=True, help="The address lies in our own network, and may be plain http.")
 @json_option
-def add(*, name: str, url: str, wordpress: bool, as_json: bool, **options: Any) -> None:
+def add(*, name: str, url: str, wordpress: bool, since: dt.datetime | None, as_json: bool, **options: Any) -> None:
     """Read the feed or blog at URL from now on, into drafts."""
     kind = SourceKind.WORDPRESS if wordpress else SourceKind.FEED
-    row = Source(name=name, url=url, kind=kind, **options)
+    modified_after = since.replace(tzinfo=dt.UTC) if since else None
+    row = Source(name=name, url=url, kind=kind, modified_after=modified_after, **options)
     api.add_source(row, actor=Actor.command(), now=system_clock().now())
     emit(_source_row(row), [f"{name} is read within a quarter of an hour."], as_json=as_json)
 
@@ -259,6 +307,28 @@ def _row(row: Revision) -> dict[str, Any]:
     }
 
 
+def _conflict_row(entry: ImportedEntry, revision: Revision) -> dict[str, Any]:
+    ours = read_document(revision.raw)["texts"].get(entry.locale, {})
+    return {
+        "slug": revision.announcement.slug,
+        "source": entry.source.name,
+        "locale": entry.locale,
+        "since": entry.seen_at.isoformat(),
+        "base": lines(entry.base),
+        "ours": lines(ours),
+        "theirs": lines(entry.theirs),
+    }
+
+
+def _conflict_lines(row: dict[str, Any]) -> list[str]:
+    """What the source changed, and what was changed here, each as a patch to the words as imported."""
+    found = [f"{row['slug']}: {row['source']} changed its {row['locale']} text"]
+    for side in ("theirs", "ours"):
+        patch = unified_diff(row["base"].splitlines(), row[side].splitlines(), "imported", side, lineterm="")
+        found += [f"  {line}" for line in patch]
+    return [*found, f"Next: sapwood announce resolve {row['slug']} --theirs | --ours"]
+
+
 def _source_row(row: Source) -> dict[str, Any]:
     health = "not read yet"
     if row.paused:
@@ -275,7 +345,10 @@ def _source_row(row: Source) -> dict[str, Any]:
         "kind": row.kind.lower(),
         "channel": row.channel,
         "trusted": row.trusted,
+        "paused": row.paused,
         "health": health,
+        "last_good_at": row.last_good_at.isoformat() if row.last_good_at else None,
+        "next_at": row.next_poll_at.isoformat() if row.next_poll_at else None,
         "moved_to": row.moved_to,
         "error": row.last_error,
         "report": row.report,
@@ -284,7 +357,9 @@ def _source_row(row: Source) -> dict[str, Any]:
 
 def _import_lines(report: dict[str, Any]) -> list[str]:
     if report["outcome"] == "not_due":
-        return [f"{report['source']}: its server asks us to wait until {report['not_before']}"]
+        until = report["not_before"]
+        why = f"its server asks us to wait until {until}" if until else "it is being read at this moment"
+        return [f"{report['source']}: {why}"]
     if "error" in report:
         return [f"{report['source']}: {report['error']['message']} {report['error']['hint']}"]
     names = ("new", "edited", "moved", "reused", "same", "staged", "conflicts")

@@ -20,6 +20,8 @@ WORDS: Final[dict[str, tuple[Any, str]]] = {
     "announcements.published": (_("Published"), "good"),
     "announcements.discard": (_("Draft thrown away"), "caution"),
     "announcements.import": (_("Imported"), "info"),
+    "announcements.take_theirs": (_("The source's words were taken"), "info"),
+    "announcements.keep_ours": (_("Our words were kept"), "info"),
     "announcements.ask_consent": (_("The organisation was asked"), "info"),
     "announcements.consent_agreed": (_("The organisation agreed"), "good"),
     "announcements.consent_refused": (_("The organisation refused"), "bad"),

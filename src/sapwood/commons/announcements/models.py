@@ -217,7 +217,11 @@ class Source(models.Model):
     last_modified = models.CharField(max_length=1024, blank=True)
     digest = models.CharField(max_length=64, blank=True)
     modified_after = models.DateTimeField(null=True, blank=True)
+    # Where the reading of a site's posts stopped, when it stopped before the end.
+    walk = models.JSONField(default=dict)
     next_poll_at = models.DateTimeField(null=True, blank=True)
+    pause_until = models.DateTimeField(null=True, blank=True)
+    read_until = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveIntegerField(default=0)
     moved_to = models.CharField(max_length=2048, blank=True)
     gone = models.BooleanField(default=False)
@@ -257,6 +261,10 @@ class ImportedEntry(models.Model):
     )
     # The text that the importer wrote last: where the draft differs from it, a person has been at work.
     written_sha256 = models.CharField(max_length=64, blank=True)
+    # Its words, as the importer wrote them last, and as the source has them since somebody here had changed them.
+    locale = models.CharField(max_length=35, blank=True)
+    base = models.JSONField(default=dict)
+    theirs = models.JSONField(default=dict)
     conflict = models.BooleanField(default=False)
     problems = models.JSONField(default=list)
 

@@ -10,10 +10,20 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from sapwood.accounts.api import ANYWHERE, actor_of, user_has
 from sapwood.commons.announcements import queries
+from sapwood.commons.announcements.actions.polling import READ_JOB
 from sapwood.commons.announcements.models import Retraction, Source, State
 from sapwood.commons.announcements.people import identity
-from sapwood.commons.announcements.permissions import APPROVE, IMPORT, STAGE, VIEW
-from sapwood.console.registry import MenuEntry, Need, Panel, register_menu, register_need, register_panel
+from sapwood.commons.announcements.permissions import APPROVE, IMPORT, STAGE, VIEW, WRITE
+from sapwood.console.registry import (
+    MenuEntry,
+    Need,
+    Panel,
+    Work,
+    register_menu,
+    register_need,
+    register_panel,
+    register_work,
+)
 from sapwood.core.clock import system_clock
 
 SHOWN = 5
@@ -52,6 +62,8 @@ def _needs(request: HttpRequest) -> Iterable[Need]:
         yield from _to_take_back(identity(actor_of(request)))
     if user_has(request.user, IMPORT, ANYWHERE):
         yield from _failing_sources()
+    if user_has(request.user, WRITE, ANYWHERE):
+        yield from _undecided()
     if user_has(request.user, VIEW, ANYWHERE):
         yield from _over_budget()
 
@@ -69,6 +81,13 @@ def _failing_sources() -> Iterable[Need]:
             "why": (source.last_error or {}).get("message", ""),
         }
         yield Need("medium", text, reverse("announcements:sources"), _("Look"), source.last_good_at)
+
+
+def _undecided() -> Iterable[Need]:
+    for entry in queries.conflicts()[:SHOWN]:
+        if entry.announcement is not None:
+            text = _("The source changed what somebody here had edited: %(title)s") % {"title": entry.title}
+            yield Need("medium", text, _detail(entry.announcement.uuid), _("Decide"), entry.seen_at)
 
 
 def _over_budget() -> Iterable[Need]:
@@ -98,3 +117,6 @@ register_menu(MenuEntry("commons-announcements", gettext_lazy("Announcements"), 
 register_menu(MenuEntry("commons-sources", gettext_lazy("Sources"), "announcements:sources", 30, IMPORT))
 register_menu(MenuEntry("commons-public", gettext_lazy("Public announcements"), "announcements:public", 90))
 register_need(_needs)
+register_work(
+    Work(READ_JOB, gettext_lazy("Reading a source"), IMPORT, "announcements:sources", gettext_lazy("All sources"))
+)

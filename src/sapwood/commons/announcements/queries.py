@@ -11,6 +11,7 @@ from sapwood.commons.announcements.lines import line_order
 from sapwood.commons.announcements.models import (
     OPEN_STATES,
     Budget,
+    ImportedEntry,
     Reference,
     Relation,
     Revision,
@@ -113,6 +114,12 @@ def waiting() -> QuerySet[Revision]:
 def approvals_due() -> QuerySet[Revision]:
     """What was submitted and waits for somebody's word."""
     return waiting().filter(state=State.IN_REVIEW)
+
+
+def conflicts() -> QuerySet[ImportedEntry]:
+    """Imports whose source changed after somebody here had edited the text, the longest waiting first."""
+    rows = ImportedEntry.objects.select_related("source", "announcement").filter(conflict=True)
+    return rows.exclude(announcement=None).order_by("seen_at", "pk")
 
 
 def answers_to(announcement_uuid: uuid.UUID) -> QuerySet[Revision]:

@@ -1,6 +1,6 @@
 """An announcement as one reader sees it: the language that suits them, safe markup, checked links."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +10,7 @@ from django.utils.translation import get_language_info
 from sapwood.commons.announcements.documents import Raw, read_announcement
 from sapwood.core.markup import LinkReport, check_url, clean_text, html_to_text, render_markdown
 from sapwood.formats.announcement import Announcement, Event
+from sapwood.formats.canonical import JSON
 from sapwood.formats.publication import fill_placeholders, normal_locale, pick_locale
 
 MAX_LINE_CHARS: Final = 2_000
@@ -80,6 +81,11 @@ def read_for(raw: Raw, wanted: Sequence[str], *, site_name: str) -> Reading:
         remote=check_url(item.event.remote_url) if item.event and item.event.remote_url else None,
         item=item,
     )
+
+
+def lines(text: Mapping[str, JSON]) -> str:
+    """Title, summary and body of one language in plain lines, for a comparison."""
+    return "\n".join(str(text[name]) for name in ("title", "summary", "body") if text.get(name))
 
 
 def _with_variants(wanted: Sequence[str], available: Iterable[str]) -> list[str]:

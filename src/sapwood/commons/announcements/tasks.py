@@ -8,8 +8,8 @@ from django.db.models import Q
 from django.urls import reverse
 
 from sapwood.commons.announcements.actions.consenting import MAIL_JOB, consent_token
-from sapwood.commons.announcements.actions.importing import import_source
 from sapwood.commons.announcements.actions.outcome import sync_with_channel
+from sapwood.commons.announcements.actions.polling import READ_JOB, import_source
 from sapwood.commons.announcements.models import Answer, CaseStudyConsent, Source
 from sapwood.core import jobs, settings
 from sapwood.core.data import Actor
@@ -49,6 +49,25 @@ def poll_sources(ctx: jobs.JobContext) -> None:
             actor=Actor.system("announcements.poll_sources"),
             now=ctx.now(),
         )
+
+
+@jobs.job(READ_JOB)
+def read_source(ctx: jobs.JobContext) -> None:
+    """Read one source because somebody pressed a button."""
+    source = Source.objects.filter(uuid=str(ctx.payload["source"])).first()
+    if source is None:
+        return
+    report = import_source(
+        source,
+        http=default_client(),
+        chance=random.Random(),  # noqa: S311 - spreads requests, guards nothing
+        actor=Actor.system(READ_JOB),
+        now=ctx.now(),
+        by_hand=True,
+        progress=lambda done, total: ctx.progress(done, total, source.name),
+    )
+    if error := report.get("error"):
+        raise jobs.JobStoppedError(error["message"], hint=error["hint"])
 
 
 jobs.every("announcements.poll_sources", dt.timedelta(minutes=15), jitter=dt.timedelta(minutes=5))

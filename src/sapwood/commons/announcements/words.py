@@ -59,3 +59,12 @@ LINK_KINDS: Final[Words] = {
     "documentation": _("Documentation"),
     "registration": _("Registration"),
 }
+# What became of the items of a source.
+SIGHTINGS: Final[Words] = {
+    "new": _("new"),
+    "edited": _("edited"),
+    "moved": _("moved"),
+    "reused": _("with a used identifier"),
+    "conflicts": _("changed here and there"),
+    "staged": _("put before the signers by rule"),
+}

@@ -1,5 +1,6 @@
 """The console's template tags: `{% load sapwood %}`. What they print is escaped unless it is marked safe."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from django import template
 from django.template.loader import render_to_string
 from django.utils import timezone
-from django.utils.html import conditional_escape, format_html
+from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
@@ -58,7 +59,8 @@ def when(context: template.Context, value: date | datetime | None, missing: Any 
         absolute, beside = figures.day(value), figures.relative_day(value, today)
         machine = title = value.isoformat()
     return format_html(
-        '<span class="when"><time datetime="{}" title="{}">{}</time><span class="muted"> · <bdi>{}</bdi></span></span>',
+        '<span class="when"><time datetime="{}" title="{}">{}</time>'
+        '<span class="muted"><span class="dot"> · </span><bdi>{}</bdi></span></span>',
         machine,
         title,
         absolute,
@@ -99,9 +101,26 @@ def duration(duration_s: float | None, low: float | None = None, high: float | N
 @register.simple_tag
 def code(value: Any, full: Any = "") -> SafeString:
     """`{% code digest|slice:":12" full=digest %}`: an identifier, left to right in every language."""
+    shown = _breakable(str(value))
     if full:
-        return format_html('<code class="code" dir="ltr" title="{}">{}</code>', full, value)
-    return format_html('<code class="code" dir="ltr">{}</code>', value)
+        return format_html('<code class="code" dir="ltr" title="{}">{}</code>', full, shown)
+    return format_html('<code class="code" dir="ltr">{}</code>', shown)
+
+
+_SEPARATORS = re.compile(r"(?<=[/.:_@=&?,])(?=[^/.:_@=&?,])")
+_LONG, _DIGEST = 20, 32
+
+
+def _breakable(text: str) -> SafeString:
+    """A long identifier may be broken after its separators, a digest after each 16 digits; a short one is one word."""
+    words = _SEPARATORS.split(text) if len(text) > _LONG else [text]
+    parts = (part for word in words for part in _sixteens(word))
+    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in parts))
+
+
+def _sixteens(word: str) -> list[str]:
+    is_digest = len(word) > _DIGEST and word.isalnum()
+    return [word[at : at + 16] for at in range(0, len(word), 16)] if is_digest else [word]
 
 
 @register.simple_tag
@@ -170,9 +189,16 @@ def difference(old: str, new: str, view: str = "split", old_title: Any = "", new
 
 
 @register.simple_tag
-def difference_three(base: str, ours: str, theirs: str) -> SafeString:
+def difference_three(
+    base: str, ours: str, theirs: str, base_title: Any = "", ours_title: Any = "", theirs_title: Any = ""
+) -> SafeString:
     """`{% difference_three base ours theirs %}`: what each side changed since they agreed."""
-    context = {"parts": diff.compare_three(base, ours, theirs)}
+    context = {
+        "parts": diff.compare_three(base, ours, theirs),
+        "base_title": base_title or _("Was approved from"),
+        "ours_title": ours_title or _("Yours"),
+        "theirs_title": theirs_title or _("Theirs now"),
+    }
     return render_to_string("console/components/diff_three.html", context)
 
 

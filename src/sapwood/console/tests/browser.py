@@ -137,3 +137,29 @@ def assert_no_horizontal_scroll(page: Page) -> None:
         }"""
     )
     assert wide == [], f"{page.url} is wider than its window"
+
+
+def assert_whole_identifiers(page: Page) -> None:
+    """No identifier is broken inside a word that would fit on a line of its own; names the broken words otherwise."""
+    broken = page.evaluate(
+        r"""() => {
+            const found = [];
+            for (const code of document.querySelectorAll(".code")) {
+                const room = code.parentElement.getBoundingClientRect().width;
+                const walker = document.createTreeWalker(code, NodeFilter.SHOW_TEXT);
+                while (walker.nextNode()) {
+                    const node = walker.currentNode;
+                    for (const match of node.data.matchAll(/[^\s\-\/.:_@=&?,]+/g)) {
+                        const range = document.createRange();
+                        range.setStart(node, match.index);
+                        range.setEnd(node, match.index + match[0].length);
+                        const lines = [...range.getClientRects()].filter((box) => box.width > 0);
+                        const width = lines.reduce((sum, box) => sum + box.width, 0);
+                        if (lines.length > 1 && width < 0.9 * room) found.push(match[0]);
+                    }
+                }
+            }
+            return found;
+        }"""
+    )
+    assert broken == [], f"{page.url} breaks words"

@@ -11,6 +11,7 @@ from sapwood.console.registry import AccountLink, MenuEntry, Need, Panel
 from sapwood.console.tests.browser import (  # noqa: F401 - fixtures
     assert_no_axe_violations,
     assert_no_horizontal_scroll,
+    assert_whole_identifiers,
     browser,
     browser_page,
 )
@@ -68,6 +69,15 @@ def test_320_pixels_are_enough(look, path, language):
     page = look(path, width=320, language=language)
     assert_no_horizontal_scroll(page)
     assert_no_axe_violations(page)
+
+
+@pytest.mark.parametrize("language", ["en", "ar"])
+@pytest.mark.parametrize("width", [320, 768, 1080, 1440])
+def test_identifiers_are_not_broken_inside_a_word(look, width, language):
+    page = look("/console/patterns", width=width, language=language)
+    assert page.locator("#tables .code").count() >= 6
+    assert_whole_identifiers(page)
+    assert_no_horizontal_scroll(page)
 
 
 def test_the_error_page_is_accessible_and_narrow_too(look):

@@ -62,6 +62,8 @@ HOSTILE_SOURCES = [
     "{% include 'console/components/provenance.html' with author=word signed=parts changed=word %}",
     "{% include 'console/components/progress.html' with slug=word done=1 total=2 label=word note=word %}",
     "{% include 'console/components/progress.html' with done=1 total=2 poll_url=word %}",
+    "{% include 'console/components/progress.html' with done=1 total=2 failed=1 error=error %}",
+    "{% difference_three word other word word word word %}",
     "{% include 'console/components/error_card.html' with error=error %}",
     "{% include 'console/components/facts.html' with facts=pairs %}",
     "{% include 'console/components/card.html' with title=word text=word %}",
@@ -105,6 +107,15 @@ def test_an_instant_is_absolute_with_the_relative_form_beside(value, absolute, b
     assert f">{absolute}</time>" in html
     assert beside in html
     assert f'datetime="{value.isoformat()}"' in html
+
+
+def test_a_long_identifier_may_be_broken_after_its_separators_and_a_short_one_nowhere():
+    assert "<wbr>" not in show('{% code "announcements.save" %}')
+    html = show('{% code "item:security:6f211819-11d2-4e09-8377" %}')
+    assert ">item:<wbr>security:<wbr>6f211819-11d2-4e09-8377<" in html
+    assert ">https://<wbr>example.<wbr>org/<wbr>a<" in show('{% code "https://example.org/a" %}')
+    digest = "1f6f54e48f2ba2c1f8b86a5dfb0d5b1a1c7f6e0a"
+    assert f">{digest[:16]}<wbr>{digest[16:32]}<wbr>{digest[32:]}<" in show("{% code digest %}", digest=digest)
 
 
 def test_an_instant_speaks_the_readers_language():
@@ -308,7 +319,7 @@ def test_the_patterns_page_has_every_component(client, language):
         "tags": 'class="tags"',
         "timeline": 'class="timeline"',
     }
-    elsewhere = {"messages", "progress_head"}
+    elsewhere = {"messages", "progress_head", "work"}
     assert {path.stem for path in COMPONENTS.glob("*.html")} == set(marks) | elsewhere
     assert [name for name, mark in marks.items() if mark not in html] == []
 

@@ -12,7 +12,7 @@ from sapwood.core.feeds.data import (
 from sapwood.core.feeds.identity import KnownEntry, Sighting, recognise
 from sapwood.core.feeds.poll import FeedAnswerError, FeedGoneError, FeedState, Outcome, Polled, poll
 from sapwood.core.feeds.read import read_feed
-from sapwood.core.feeds.wordpress import posts_url
+from sapwood.core.feeds.wordpress import Walk
 
 __all__ = [
     "Feed",
@@ -29,8 +29,8 @@ __all__ = [
     "Polled",
     "RefusedEntry",
     "Sighting",
+    "Walk",
     "poll",
-    "posts_url",
     "read_feed",
     "recognise",
 ]

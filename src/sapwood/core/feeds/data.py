@@ -78,9 +78,13 @@ class RefusedEntry:
 
 @dataclass(frozen=True)
 class Feed:
-    """A feed that was read: its entries in their order, and everything that was wrong."""
+    """A feed that was read: its entries in their order, and everything that was wrong.
+
+    `numbers` are those of all WordPress posts in the document, the refused ones too.
+    """
 
     title: str
     entries: tuple[FeedEntry, ...]
     refused: tuple[RefusedEntry, ...] = ()
     problems: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()

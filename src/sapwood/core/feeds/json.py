@@ -44,7 +44,7 @@ def _read_posts(document: Sequence[Any]) -> RawFeed:
     if document and not any(isinstance(post, dict) and "link" in post and "title" in post for post in document):
         raise FeedError("The document is JSON, but no list of WordPress posts.", hint=_HINT)
     entries, refused, problems = _each(document, _wordpress_entry)
-    return RawFeed("", "", "", entries, refused, problems)
+    return RawFeed("", "", "", entries, refused, problems, tuple(filter(None, map(_number, document))))
 
 
 def _each(
@@ -104,16 +104,15 @@ def _json_feed_entry(item: Mapping[str, Any], position: int) -> RawEntry:
 
 
 def _wordpress_entry(post: Mapping[str, Any], position: int) -> RawEntry:
-    number = post.get("id")
-    has_number = isinstance(number, int) and not isinstance(number, bool) and number > 0
+    number = _number(post)
     content = post.get("content")
     protected = isinstance(content, dict) and content.get("protected") is True
     terms = [term for group in _embedded(post, "wp:term") if isinstance(group, list) for term in group]
     people = [person for person in _embedded(post, "author") if isinstance(person, dict)]
     return RawEntry(
         position=position,
-        guid=f"wordpress:{number}" if has_number else _rendered(post, "guid"),
-        guid_source=GuidSource.POST_NUMBER if has_number else GuidSource.GIVEN,
+        guid=f"wordpress:{number}" if number else _rendered(post, "guid"),
+        guid_source=GuidSource.POST_NUMBER if number else GuidSource.GIVEN,
         url=_text(post, "link"),
         title=_rendered(post, "title"),
         title_is_html=True,
@@ -125,6 +124,12 @@ def _wordpress_entry(post: Mapping[str, Any], position: int) -> RawEntry:
         updated=_gmt(post, "modified_gmt"),
         problems=("The post is protected by a password; its text is not in the feed.",) if protected else (),
     )
+
+
+def _number(post: object) -> int:
+    """The number of a post, which survives a move to another domain; 0 when it has none."""
+    number = post.get("id") if isinstance(post, dict) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else 0
 
 
 def _gmt(post: Mapping[str, Any], name: str) -> str:

@@ -41,7 +41,7 @@ def normalised(raw: RawFeed, now: dt.datetime) -> Feed:
     entries, repeated = _without_repetitions(entries)
     if repeated:
         problems.append(f"{repeated} entries stood in the feed more than once.")
-    return Feed(_one_line(raw.title, MAX_TITLE_CHARS), tuple(entries), tuple(refused), tuple(problems))
+    return Feed(_one_line(raw.title, MAX_TITLE_CHARS), tuple(entries), tuple(refused), tuple(problems), raw.numbers)
 
 
 def _entry(raw: RawEntry, feed: RawFeed, now: dt.datetime) -> FeedEntry:

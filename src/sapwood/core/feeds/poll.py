@@ -10,6 +10,7 @@ import random
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from typing import Self
 
 from sapwood.core.feeds.data import MAX_FEED_BYTES, Feed, FeedError
 from sapwood.core.feeds.read import read_feed
@@ -58,18 +59,26 @@ class FeedState:
 
     `url` is asked; `moved_to` is where the host says that the feed has gone for good, for a person to confirm.
     A feed that is `gone` is not asked again. `digest` tells an unchanged body where the host gives no validators.
+    `conditional` says that the address itself asks only for news. `pause_until` is a pause that the host asked for,
+    `next_allowed_at` the end of the longer one that we keep by ourselves.
     """
 
     url: str
     etag: str = ""
     last_modified: str = ""
     digest: str = ""
+    conditional: bool = False
     next_allowed_at: dt.datetime | None = None
+    pause_until: dt.datetime | None = None
     failures: int = 0
     moved_to: str = ""
     gone: bool = False
     allow_private: bool = False
     allow_http: bool = False
+
+    def without_validators(self) -> Self:
+        """The same, to ask for something of which no answer is known."""
+        return replace(self, etag="", last_modified="", digest="")
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,7 @@ class Polled:
     state: FeedState
     feed: Feed | None = None
     error: SapwoodError | None = None
+    answer: Response | None = None
 
     @property
     def changed(self) -> bool:
@@ -87,17 +97,24 @@ class Polled:
         return self.outcome is Outcome.NEW
 
 
-def poll(state: FeedState, http: HttpClient, *, now: dt.datetime, chance: random.Random) -> Polled:
-    """Ask for the feed if it may be asked now; never raises for what the other side does."""
+def poll(
+    state: FeedState, http: HttpClient, *, now: dt.datetime, chance: random.Random, by_hand: bool = False
+) -> Polled:
+    """Ask for the feed if it may be asked now; never raises for what the other side does.
+
+    A person who asks `by_hand` need not keep our own pauses, only the host's.
+    """
     if state.gone:
         return Polled(Outcome.GONE, state)
-    if state.next_allowed_at is not None and now < state.next_allowed_at:
+    due_at = state.pause_until if by_hand else state.next_allowed_at
+    if due_at is not None and now < due_at:
         return Polled(Outcome.NOT_DUE, state)
     try:
         response = http.fetch(_request(state))
     except NetworkError as failure:
         return _failed(state, failure, None, now, chance)
-    return _judged(replace(state, moved_to=response.moved_to or ""), response, now, chance)
+    judged = _judged(replace(state, moved_to=response.moved_to or ""), response, now, chance)
+    return replace(judged, answer=response)
 
 
 def _judged(state: FeedState, response: Response, now: dt.datetime, chance: random.Random) -> Polled:
@@ -152,9 +169,13 @@ def _validator(response: Response, name: str) -> str:
 
 
 def _rested(state: FeedState, response: Response, now: dt.datetime, chance: random.Random) -> FeedState:
-    pause = WITH_VALIDATORS if state.etag or state.last_modified else WITHOUT_VALIDATORS
-    pause = max(_spread(pause, chance), _retry_after(response, now))
-    return replace(state, failures=0, next_allowed_at=now + pause)
+    often = state.etag or state.last_modified or state.conditional
+    pause = _spread(WITH_VALIDATORS if often else WITHOUT_VALIDATORS, chance)
+    return _paused(replace(state, failures=0), pause, _retry_after(response, now), now)
+
+
+def _paused(state: FeedState, ours: dt.timedelta, theirs: dt.timedelta, now: dt.datetime) -> FeedState:
+    return replace(state, next_allowed_at=now + max(ours, theirs), pause_until=now + theirs if theirs else None)
 
 
 def _failed(
@@ -162,9 +183,8 @@ def _failed(
 ) -> Polled:
     doubled = WITH_VALIDATORS * 2 ** min(state.failures, 10)
     pause = _spread(min(doubled, LONGEST_BACK_OFF), chance)
-    if response is not None:
-        pause = max(pause, _retry_after(response, now))
-    state = replace(state, failures=state.failures + 1, next_allowed_at=now + pause)
+    asked = _retry_after(response, now) if response is not None else dt.timedelta()
+    state = _paused(replace(state, failures=state.failures + 1), pause, asked, now)
     return Polled(Outcome.FAILED, state, error=error)
 
 

@@ -37,3 +37,4 @@ class RawFeed:
     entries: list[RawEntry]
     refused: list[RefusedEntry] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    numbers: tuple[int, ...] = ()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from tests.fakes import FakeHttp
 
-from sapwood.core.feeds import FeedState, Outcome, poll, posts_url
+from sapwood.core.feeds import FeedState, Outcome, Walk, poll
 from sapwood.core.http import Response, TooSlowError
 
 NOW = dt.datetime(2026, 11, 22, 12, 0, tzinfo=dt.UTC)
@@ -152,10 +152,23 @@ def test_an_administrators_leave_reaches_the_request(http):
     assert (http.requests[0].allow_private, http.requests[0].allow_http) == (True, True)
 
 
-def test_wordpress_posts_are_listed_by_last_change():
-    pretty = posts_url("https://openedx.org/blog/", modified_after=NOW)
+def test_wordpress_posts_are_asked_for_in_the_order_of_their_numbers():
+    pretty = Walk(since=NOW, offset=98).url("https://openedx.org/blog/")
     assert pretty.startswith("https://openedx.org/blog/wp-json/wp/v2/posts?")
-    assert "modified_after=2026-11-22T12%3A00%3A00Z" in pretty
-    plain = posts_url("https://openedx.org", pretty=False)
+    assert {"orderby=id", "order=asc", "offset=98", "modified_after=2026-11-22T10%3A00%3A00Z"} <= set(
+        pretty.partition("?")[2].split("&")
+    )
+    plain = Walk(pretty=False).url("https://openedx.org")
     assert plain.startswith("https://openedx.org/?rest_route=%2Fwp%2Fv2%2Fposts&")
     assert "modified_after" not in plain
+
+
+def test_a_person_waits_for_the_host_s_pause_and_not_for_ours(http):
+    http.answer(URL, FEED, headers={"ETag": '"a"'})
+    http.answer(URL, b"", status=503, headers={"Retry-After": "7200"})
+    first = ask(http)
+    assert poll(first.state, http, now=NOW, chance=random.Random(1)).outcome is Outcome.NOT_DUE
+    second = poll(first.state, http, now=NOW, chance=random.Random(1), by_hand=True)
+    assert second.outcome is Outcome.FAILED
+    later = NOW + dt.timedelta(hours=1)
+    assert poll(second.state, http, now=later, chance=random.Random(1), by_hand=True).outcome is Outcome.NOT_DUE

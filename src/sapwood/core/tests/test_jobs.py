@@ -51,6 +51,18 @@ def test_a_waiting_job_with_the_same_key_is_not_doubled(ran):
     assert Job.objects.count() == 1
 
 
+def test_a_job_that_cannot_be_done_is_not_tried_again(monkeypatch, clock):
+    def stop(_ctx):
+        raise jobs.JobStoppedError("The house is gone", hint="Build one.")
+
+    monkeypatch.setitem(jobs.JOBS, "test.stop", stop)
+    job = jobs.enqueue("test.stop", now=NOW)
+    assert jobs.run(str(job), worker="a", clock=clock)
+    row = Job.objects.get()
+    assert (row.state, row.attempts, row.error["message"]) == (JobState.FAILED, 1, "The house is gone")
+    assert row.finished_at == NOW
+
+
 def test_a_job_that_fails_is_tried_again_later_and_gives_up_in_the_end(monkeypatch, clock):
     def fail(_ctx):
         raise ConflictError("The door is shut", hint="Knock.")

@@ -1,7 +1,6 @@
 """Importing: items of feeds and blogs become drafts; those of one trusted feed go on to the signers by rule."""
 
 import datetime as dt
-import random
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,31 +14,17 @@ from sapwood.commons.announcements.actions.writing import save_draft, submit
 from sapwood.commons.announcements.documents import read_document
 from sapwood.commons.announcements.errors import TrustError
 from sapwood.commons.announcements.files.fields import is_locale
-from sapwood.commons.announcements.models import Channel, ImportedEntry, Revision, Source, SourceKind, State
+from sapwood.commons.announcements.models import Channel, ImportedEntry, Revision, Source, State
 from sapwood.core import audit
 from sapwood.core.data import Actor
 from sapwood.core.errors import ConflictError, SapwoodError
-from sapwood.core.feeds import (
-    Feed,
-    FeedEntry,
-    FeedState,
-    KnownEntry,
-    Outcome,
-    Polled,
-    Sighting,
-    poll,
-    posts_url,
-    recognise,
-)
-from sapwood.core.http import HttpClient
+from sapwood.core.feeds import Feed, FeedEntry, KnownEntry, Sighting, recognise
 from sapwood.core.markup import check_url, clean_text
 from sapwood.formats.canonical import JSON, sha256_hex
 
 TITLE_CHARS: Final = 200
 SLUG_CHARS: Final = 60
-STRAIGHT_PER_POLL: Final = 5
-REPORTED: Final = 50
-WORDPRESS_PAGE: Final = 50
+SOURCE_SAYS: Final = frozenset({"title", "summary", "body"})
 
 
 @transaction.atomic
@@ -85,28 +70,14 @@ def pause_source(source: Source, *, paused: bool, actor: Actor, now: dt.datetime
     return source
 
 
-def import_source(
-    source: Source, *, http: HttpClient, chance: random.Random, actor: Actor, now: dt.datetime
-) -> dict[str, JSON]:
-    """Ask a source for news, if it may be asked now, and take in what it has; returns what happened."""
-    polled = poll(_state_of(source), http, now=now, chance=chance)
-    report: dict[str, JSON] = {"source": source.name, "outcome": polled.outcome.value, "at": now.isoformat()}
-    if polled.outcome is Outcome.NOT_DUE:
-        due = polled.state.next_allowed_at
-        return {**report, "not_before": due.isoformat() if due else None}
-    if polled.feed is not None:
-        report |= take_in(source, polled.feed, actor=actor, now=now)
-    _remember(source, polled, report, now)
-    return report
+def take_in(
+    source: Source, feed: Feed, *, actor: Actor, now: dt.datetime, straight: int = 0
+) -> tuple[dict[str, int], dict[str, list[JSON]]]:
+    """Turn what is new or edited into drafts, each on its own: a bad one costs only itself.
 
-
-def take_in(source: Source, feed: Feed, *, actor: Actor, now: dt.datetime) -> dict[str, JSON]:
-    """Turn what is new or edited into drafts, each on its own: a bad one costs only itself."""
-    straight = source.trusted and source.last_good_at is not None  # the backlog never goes out by rule
+    At most `straight` of them go to the signers by rule. Gives what became of how many, and what is wrong.
+    """
     counts = dict.fromkeys([*(sighting.value for sighting in Sighting), "staged", "conflicts"], 0)
-    problems = [*feed.problems]
-    if source.kind == SourceKind.WORDPRESS and len(feed.entries) >= WORDPRESS_PAGE:
-        problems.append(f"Only the {WORDPRESS_PAGE} posts that changed last were read.")
     refused: list[JSON] = [{"title": item.title, "why": item.why} for item in feed.refused]
     for entry in feed.entries:
         try:
@@ -114,11 +85,11 @@ def take_in(source: Source, feed: Feed, *, actor: Actor, now: dt.datetime) -> di
                 row, sighting = _take_entry(source, entry, actor=actor, now=now)
             counts[sighting.value] += 1
             counts["conflicts"] += row.conflict
-            if straight and counts["staged"] < STRAIGHT_PER_POLL and sighting is not Sighting.SAME:
+            if counts["staged"] < straight and sighting is not Sighting.SAME:
                 counts["staged"] += _go_straight(source, row, now=now)
         except SapwoodError as error:
             refused.append({"title": entry.title, "why": error.message})
-    return {**counts, "refused": refused[:REPORTED], "problems": problems[:REPORTED]}
+    return counts, {"refused": refused, "problems": list(feed.problems)}
 
 
 def _take_entry(source: Source, entry: FeedEntry, *, actor: Actor, now: dt.datetime) -> tuple[ImportedEntry, Sighting]:
@@ -148,16 +119,19 @@ def _take_entry(source: Source, entry: FeedEntry, *, actor: Actor, now: dt.datet
 def _write(source: Source, row: ImportedEntry, entry: FeedEntry, *, actor: Actor, now: dt.datetime) -> None:
     row.url, row.title, row.fingerprint = entry.url, entry.title[:300], entry.fingerprint
     row.published_at, row.seen_at, row.problems = entry.published_at, now, list(entry.problems)
-    newest = _newest(row)
-    row.conflict = newest is not None and newest.sha256 != row.written_sha256
-    if row.conflict:
-        row.problems = [*row.problems, "The source changed after somebody here had edited the text; it was left alone."]
+    row.locale, text = entry.language if is_locale(entry.language) else source.locale, words_of(entry)
+    newest = newest_of(row)
+    if newest is not None and newest.sha256 != row.written_sha256:
+        # Somebody here has been at work. What is as the importer wrote it last leaves nothing to decide.
+        row.conflict = text != row.base
+        row.theirs = text if row.conflict else {}
         row.save()
         return
     document = _document(source, row, entry, newest)
     slug = row.announcement.slug if row.announcement else _slug(source, entry)
     revision = save_draft(document, slug=slug, actor=actor, now=now)
     row.announcement, row.written_sha256 = revision.announcement, revision.sha256
+    row.base, row.theirs, row.conflict = text, {}, False
     row.save()
     audit.record(
         actor=actor,
@@ -170,13 +144,9 @@ def _write(source: Source, row: ImportedEntry, entry: FeedEntry, *, actor: Actor
 
 def _document(source: Source, row: ImportedEntry, entry: FeedEntry, newest: Revision | None) -> dict[str, JSON]:
     """A draft from an entry; on an edit only the words change, the rest stays as it is."""
-    locale = entry.language if is_locale(entry.language) else source.locale
-    text: dict[str, JSON] = {"title": clean_text(entry.title, TITLE_CHARS), "body": entry.body_markdown}
-    if entry.summary:
-        text["summary"] = entry.summary
+    text = words_of(entry)
     if newest is not None:
-        document = read_document(newest.raw)
-        return {**document, "texts": {**document["texts"], locale: text}}
+        return with_words(read_document(newest.raw), row.locale, text)
     document = {
         "type": "announcement",
         "version": 1,
@@ -185,16 +155,29 @@ def _document(source: Source, row: ImportedEntry, entry: FeedEntry, newest: Revi
         "kind": "news",
         "severity": "none",
         "audience": source.audience,
-        "texts": {locale: text},
+        "texts": {row.locale: text},
     }
     if entry.url:
         document["links"] = [{"kind": "original", "url": entry.url, "title": text["title"]}]
     return document
 
 
+def words_of(entry: FeedEntry) -> dict[str, JSON]:
+    """The words of an entry as a document carries them."""
+    text: dict[str, JSON] = {"title": clean_text(entry.title, TITLE_CHARS), "body": entry.body_markdown}
+    return text | ({"summary": entry.summary} if entry.summary else {})
+
+
+def with_words(document: dict[str, JSON], locale: str, text: dict[str, JSON]) -> dict[str, JSON]:
+    """The document with the source's words in one language; what a source cannot say stays."""
+    texts: dict[str, dict[str, JSON]] = document["texts"]
+    kept = {name: value for name, value in texts.get(locale, {}).items() if name not in SOURCE_SAYS}
+    return {**document, "texts": {**texts, locale: {**kept, **text}}}
+
+
 def _go_straight(source: Source, row: ImportedEntry, *, now: dt.datetime) -> bool:
     """By the rule of the trusted source: submit, approve and stage, unless anything is doubtful."""
-    newest = _newest(row)
+    newest = newest_of(row)
     if newest is None or row.problems or row.conflict or newest.state != State.DRAFT:
         return False
     if newest.channel == Channel.SECURITY or newest.kind != "news":
@@ -213,7 +196,8 @@ def _go_straight(source: Source, row: ImportedEntry, *, now: dt.datetime) -> boo
     return True
 
 
-def _newest(row: ImportedEntry) -> Revision | None:
+def newest_of(row: ImportedEntry) -> Revision | None:
+    """The newest text of what an entry became."""
     rows = Revision.objects.select_related("announcement").filter(announcement=row.announcement_id)
     return rows.order_by("-number").first() if row.announcement_id else None
 
@@ -235,46 +219,3 @@ def _candidates(source: Source, entry: FeedEntry) -> list[KnownEntry]:
 
 def _row_of(source: Source, known: KnownEntry | FeedEntry) -> ImportedEntry | None:
     return source.entries.filter(guid_sha256=sha256_hex(known.guid.encode())).first()
-
-
-def _state_of(source: Source) -> FeedState:
-    url = source.url
-    if source.kind == SourceKind.WORDPRESS:
-        url = posts_url(source.url, modified_after=source.modified_after)
-    return FeedState(
-        url=url,
-        etag=source.etag,
-        last_modified=source.last_modified,
-        digest=source.digest,
-        next_allowed_at=source.next_poll_at,
-        failures=source.failures,
-        gone=source.gone,
-        allow_private=source.allow_private,
-        allow_http=source.allow_private,
-    )
-
-
-def _remember(source: Source, polled: Polled, report: dict[str, JSON], now: dt.datetime) -> None:
-    state = polled.state
-    source.etag, source.last_modified, source.digest = state.etag, state.last_modified, state.digest
-    source.next_poll_at, source.failures = state.next_allowed_at, state.failures
-    source.moved_to, source.gone = state.moved_to, state.gone
-    if polled.error is None:
-        source.last_good_at, source.last_error = now, None
-    else:
-        source.last_error = polled.error.as_dict()
-        report["error"] = polled.error.as_dict()
-    if polled.feed is not None and source.kind == SourceKind.WORDPRESS:
-        _move_on(source, polled.feed)
-    source.report = report
-    source.save()
-
-
-def _move_on(source: Source, feed: Feed) -> None:
-    """Ask for later changes next time. One second is asked twice, so that none of its edits is missed."""
-    latest = max((entry.updated_at for entry in feed.entries if entry.updated_at), default=None)
-    if latest is not None:
-        moved = latest - dt.timedelta(seconds=1)
-        if source.modified_after is None or moved > source.modified_after:
-            # Another question has other validators.
-            source.modified_after, source.etag, source.last_modified, source.digest = moved, "", "", ""

@@ -1,18 +1,24 @@
 """The command line, the front page and the sources page."""
 
+import datetime as dt
 import json
 
 import pytest
 from click.testing import CliRunner
 from django.urls import reverse
+from tests.fakes import FakeHttp
 
 from sapwood.accounts.api import create_person, grant_role
 from sapwood.commons.announcements import cli
 from sapwood.commons.announcements.actions.publishing import publish_folder
 from sapwood.commons.announcements.models import Revision, Source, State
 from sapwood.commons.announcements.tests.conftest import ADVISORY, PLAIN, UUID_TWO
+from sapwood.commons.announcements.tests.test_importing import item, rss
+from sapwood.core.clock import system_clock
 from sapwood.core.data import Actor
 from sapwood.core.errors import SapwoodError
+from sapwood.core.models import AuditRow
+from sapwood.core.worker import run_worker
 
 pytestmark = pytest.mark.django_db
 
@@ -79,6 +85,7 @@ def test_sources_by_command(folder):
     assert "failed 2 times: No answer." in run("sources", "list", code=3)
     assert "paused" in run("sources", "pause", "blog")
     assert "paused" in run("sources", "list")
+    assert json.loads(run("sources", "list", "--json"))[0]["paused"] is True
     run("sources", "pause", "blog", "--resume")
     run("sources", "remove", "blog")
     with pytest.raises(SapwoodError):
@@ -121,9 +128,97 @@ def test_sources_in_the_console(bob_client):
     assert bob_client.post(address, {**form, "channel": "security", "trusted": "on"}).status_code == 200
     assert Source.objects.count() == 0
     assert bob_client.post(address, form).status_code == 302
-    assert "https://blog.example.org/feed" in bob_client.get(address).content.decode()
+    assert "https://blog.example.org/feed" in bob_client.get(address).content.decode().replace("<wbr>", "")
     bob_client.post(reverse("announcements:remove_source", args=[Source.objects.get().pk]))
     assert Source.objects.count() == 0
+
+
+@pytest.fixture
+def blog(now, bob):
+    from sapwood.commons.announcements import api
+
+    return api.add_source(Source(name="blog", url="https://blog.example.org/feed"), actor=bob, now=now)
+
+
+def test_a_source_is_paused_and_read_again_in_the_console(bob_client, blog):
+    address = reverse("announcements:pause_source", args=[blog.pk])
+    page = bob_client.post(address, {"paused": "yes"}, follow=True).content.decode()
+    assert Source.objects.get().paused
+    assert "not before somebody says so" in page
+    page = bob_client.post(address, {"paused": "no"}, follow=True).content.decode()
+    assert not Source.objects.get().paused
+    assert "within a quarter of an hour" in page
+    assert AuditRow.objects.filter(action="announcements.pause_source").count() == 2
+
+
+def test_the_page_of_sources_says_when_each_was_read_what_failed_and_what_comes_next(bob_client, blog, now):
+    later = now + dt.timedelta(hours=7)
+    error = {"code": "x", "message": "No answer.", "hint": "Look.", "at": now.isoformat()}
+    Source.objects.update(
+        last_good_at=now - dt.timedelta(days=3), last_error=error, failures=4, next_poll_at=later, report={"new": 3}
+    )
+    page = bob_client.get(reverse("announcements:sources")).content.decode()
+    for words in ("No answer. Look.", "failed 4 times in a row", "19 Nov 2026", "3</span> new"):
+        assert words in page
+    assert later.isoformat() in page
+
+
+def test_who_may_not_import_reads_pauses_and_removes_nothing(client, blog, now):
+    user = create_person("ada@commons.example", actor=Actor.command(), now=now, name="Ada")
+    grant_role(user, role="auditor", actor=Actor.command(), now=now)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    for name in ("pause_source", "read_source", "remove_source"):
+        assert client.post(reverse(f"announcements:{name}", args=[blog.pk])).status_code == 403
+    assert not Source.objects.get().paused
+
+
+class Feed:
+    """The blog at the edge of the world: a feed, or nothing."""
+
+    def __init__(self, monkeypatch):
+        self.http = FakeHttp()
+        monkeypatch.setattr("sapwood.commons.announcements.tasks.default_client", lambda: self.http)
+
+    def has(self, *items):
+        self.http.answer("https://blog.example.org/feed", rss(*items), headers={"content-type": "text/xml"})
+
+
+@pytest.fixture
+def feed(monkeypatch):
+    return Feed(monkeypatch)
+
+
+def test_a_source_is_read_at_the_press_of_a_button(bob_client, blog, feed):
+    feed.has(item(), item(guid="2", title="Second", body="More."))
+    pressed = [bob_client.post(reverse("announcements:read_source", args=[blog.pk]))["Location"] for _ in range(2)]
+    assert len(set(pressed)) == 1  # a second press rings for the same work
+    page = bob_client.get(pressed[0])
+    assert "It waits for the worker" in page.content.decode() or "No worker is running" in page.content.decode()
+    assert 'http-equiv="refresh"' in page.content.decode()
+    sources = reverse("announcements:sources")
+    assert pressed[0] in bob_client.get(sources).content.decode()  # whoever left finds the way back
+    run_worker(clock=system_clock(), once=True)
+    page = bob_client.get(pressed[0]).content.decode()
+    assert "finished" in page
+    assert "refresh" not in page
+    assert "2</span> new" in bob_client.get(sources).content.decode()
+
+
+def test_a_source_that_cannot_be_read_says_so_where_somebody_waits(bob_client, blog, feed):
+    address = bob_client.post(reverse("announcements:read_source", args=[blog.pk]))["Location"]
+    run_worker(clock=system_clock(), once=True)
+    page = bob_client.get(address).content.decode()
+    assert "stopped" in page
+    assert "has no answer" in page
+    assert "has no answer" in bob_client.get(reverse("announcements:sources")).content.decode()
+
+
+def test_a_host_that_asked_for_a_pause_is_not_asked_by_hand(bob_client, blog):
+    until = system_clock().now() + dt.timedelta(hours=2)
+    Source.objects.update(pause_until=until, next_poll_at=until)
+    page = bob_client.get(reverse("announcements:sources")).content.decode()
+    assert "asks for a pause until" in page
+    assert "Read now" not in page
 
 
 def test_the_seed_is_valid_and_in_more_than_one_language(now, alice, bob):

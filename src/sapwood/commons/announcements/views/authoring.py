@@ -28,12 +28,12 @@ from sapwood.commons.announcements.forms import (
     source_locale,
 )
 from sapwood.commons.announcements.history import history
-from sapwood.commons.announcements.models import OPEN_STATES, Announcement, Retraction, Revision, State
+from sapwood.commons.announcements.models import OPEN_STATES, Announcement, ImportedEntry, Retraction, Revision, State
 from sapwood.commons.announcements.people import identity
 from sapwood.commons.announcements.permissions import APPROVE, STAGE, TRANSLATE, VIEW, WRITE, OnChannel
 from sapwood.commons.announcements.po import export_po
 from sapwood.commons.announcements.profiles import profiles, verdict
-from sapwood.commons.announcements.reading import language_name, read_for
+from sapwood.commons.announcements.reading import language_name, lines, read_for
 from sapwood.core import settings
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import SapwoodError, UsageError
@@ -159,6 +159,7 @@ def detail(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
         "consents": revision.announcement.consents.order_by("-asked_at"),
         "retraction": Retraction.objects.filter(announcement=revision.announcement).first(),
         "events": history(key),
+        "conflicts": [_conflict(entry, revision) for entry in queries.conflicts().filter(announcement__uuid=key)],
         "before": _text_of(published) if published and published.pk != revision.pk else "",
         "after": _text_of(revision),
         "may": {
@@ -275,6 +276,8 @@ def _act(request: HttpRequest, key: uuid.UUID, verb: str) -> HttpResponse:
 _act_after_sign_in = reauthentication_required(_act)
 _VERBS: dict[str, tuple[str, Any]] = {
     "submit": (WRITE, gettext_lazy("Submitted for approval.")),
+    "take-theirs": (WRITE, gettext_lazy("The source's words are in the draft.")),
+    "keep-ours": (WRITE, gettext_lazy("The text stays as it is here.")),
     "discard": (WRITE, gettext_lazy("The draft was thrown away.")),
     "test": (WRITE, gettext_lazy("On the test channel, waiting for its signers.")),
     "ask-consent": (WRITE, gettext_lazy("The organisation is being asked.")),
@@ -296,6 +299,10 @@ def _do(request: HttpRequest, verb: str, key: uuid.UUID, common: dict[str, Any])
             "discard": api.discard_draft,
         }
         plain[verb](key, sha256=sha256, **common)
+    elif verb == "take-theirs":
+        api.take_theirs(key, sha256=sha256, seen=request.POST.get("seen", ""), **common)
+    elif verb == "keep-ours":
+        api.keep_ours(key, seen=request.POST.get("seen", ""), **common)
     elif verb == "ask-consent":
         api.ask_consent(key, sha256=sha256, email=_valid(ConsentForm(request.POST))["email"], **common)
     elif verb == "send-back":
@@ -329,7 +336,14 @@ def _slugs(document: Mapping[str, Any]) -> dict[str, str]:
 def _text_of(revision: Revision) -> str:
     """The author's words in plain lines, for a comparison."""
     text = read_for(revision.raw, ["en"], site_name="{{site_name}}").item.text("en")
-    return "\n".join(part for part in (text.title, text.summary, text.body) if part)
+    return lines({"title": text.title, "summary": text.summary, "body": text.body})
+
+
+def _conflict(entry: ImportedEntry, revision: Revision) -> dict[str, Any]:
+    """An import whose source changed: the words as imported, as they are here, and as the source has them."""
+    ours: Mapping[str, Any] = read_document(revision.raw)["texts"].get(entry.locale, {})
+    return {"entry": entry, **{name: lines(text) for name, text in
+            (("base", entry.base), ("ours", ours), ("theirs", entry.theirs))}}  # fmt: skip
 
 
 def _say_report(request: HttpRequest, form: DraftForm) -> None:

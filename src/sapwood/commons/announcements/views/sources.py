@@ -1,5 +1,6 @@
 """The feeds and blogs that are read, how that went, and what they left to look at."""
 
+import datetime as dt
 from typing import Any
 
 from django import forms
@@ -12,10 +13,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from sapwood.accounts.api import actor_of, permission_required
 from sapwood.commons.announcements import api, words
+from sapwood.commons.announcements.actions.polling import READ_JOB
 from sapwood.commons.announcements.models import ImportedEntry, Source, SourceKind
 from sapwood.commons.announcements.permissions import IMPORT
+from sapwood.console import work
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import SapwoodError
+from sapwood.core.models import Job
 
 SHOWN = 50
 
@@ -37,11 +41,22 @@ class SourceForm(forms.Form):
     )
     audience = forms.ChoiceField(label=gettext_lazy("For whom"), choices=list(words.AUDIENCES.items()))
     locale = forms.CharField(label=gettext_lazy("Language"), initial="en", max_length=35)
+    since = forms.DateField(
+        label=gettext_lazy("Only what was changed since"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text=gettext_lazy("For a WordPress site with many old posts."),
+    )
     trusted = forms.BooleanField(
         label=gettext_lazy("Items without doubts go straight to the signers"),
         required=False,
         help_text=gettext_lazy("One source at most, and never the security channel."),
     )
+
+
+def start_of_day(day: dt.date | None) -> dt.datetime | None:
+    """When a day began, in UTC."""
+    return dt.datetime.combine(day, dt.time(), dt.UTC) if day else None
 
 
 @permission_required(IMPORT)
@@ -51,20 +66,57 @@ def listing(request: HttpRequest) -> HttpResponse:
     form = SourceForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            source = Source(**form.cleaned_data)
+            fields = dict(form.cleaned_data)
+            since = start_of_day(fields.pop("since"))
+            source = Source(**fields, modified_after=since)
             api.add_source(source, actor=actor_of(request), now=system_clock().now())
         except SapwoodError as error:
             form.add_error(None, f"{error.message} {error.hint}")
         else:
             messages.success(request, _("It is read within a quarter of an hour."))
             return redirect("announcements:sources")
-    doubtful = ImportedEntry.objects.exclude(problems=[]).select_related("source", "announcement").order_by("-seen_at")
+    doubtful = ImportedEntry.objects.exclude(problems=[], conflict=False).select_related("source", "announcement")
+    now, reading = system_clock().now(), work.under_way(READ_JOB)
+    rows = [_shown(source, reading.get(str(source.uuid)), now) for source in Source.objects.order_by("name")]
     context: dict[str, Any] = {
-        "sources": Source.objects.order_by("name"),
-        "doubtful": doubtful[:SHOWN],
+        "sources": rows,
+        "doubtful": doubtful.order_by("-conflict", "-seen_at")[:SHOWN],
         "form": form,
+        "now": now,
     }
     return render(request, "sapwood/announcements/sources.html", context)
+
+
+def _shown(source: Source, job: Job | None, now: dt.datetime) -> dict[str, Any]:
+    error = source.last_error or {}
+    counts = [(label, source.report.get(name)) for name, label in words.SIGHTINGS.items()]
+    return {
+        "source": source,
+        "job": job,
+        "failed_at": dt.datetime.fromisoformat(error["at"]) if error.get("at") else None,
+        "brought": [(label, count) for label, count in counts if count],
+        "pause_until": source.pause_until if source.pause_until and source.pause_until > now else None,
+        "soon": source.next_poll_at is None or source.next_poll_at <= now,
+    }
+
+
+@permission_required(IMPORT)
+@require_POST
+def pause(request: HttpRequest, pk: int) -> HttpResponse:
+    """Leave one unread for a while, or read it again."""
+    source = get_object_or_404(Source, pk=pk)
+    paused = request.POST.get("paused") == "yes"
+    api.pause_source(source, paused=paused, actor=actor_of(request), now=system_clock().now())
+    messages.success(request, _("It is paused.") if paused else _("It is read again."))
+    return redirect("announcements:sources")
+
+
+@permission_required(IMPORT)
+@require_POST
+def read(request: HttpRequest, pk: int) -> HttpResponse:
+    """Read one now; the page of the work says how far it is."""
+    key = api.read_soon(get_object_or_404(Source, pk=pk), actor=actor_of(request), now=system_clock().now())
+    return redirect("console:work", key)
 
 
 @permission_required(IMPORT)

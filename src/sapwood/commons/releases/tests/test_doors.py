@@ -101,7 +101,7 @@ def test_the_second_look_sees_what_changes(client, bob, erin, repository, now):
     row = api.propose(json.dumps(data).encode(), actor=actor_for(bob), now=now)
     client.force_login(erin)
     page = client.get(f"/catalogue/revisions/{row.pk}/").content.decode()
-    assert "advisories.GHSA-7j9p-67mm-5g87" in page
+    assert "advisories.GHSA-7j9p-67mm-5g87" in page.replace("<wbr>", "")
     assert "removed" in page
 
 
@@ -111,7 +111,7 @@ def test_an_upload_with_errors_is_answered_with_all_findings(client, bob):
     client.force_login(bob)
     response = client.post("/catalogue/revisions/new", upload(json.dumps(data).encode()))
     assert response.status_code == 422
-    assert "line.cut_outside_window" in response.content.decode()
+    assert "line.cut_outside_window" in response.content.decode().replace("<wbr>", "")
     assert not CatalogueRevision.objects.exists()
 
 

@@ -160,13 +160,13 @@ def _locale(language: str) -> str:
 
 
 def _packed(state: FeedState) -> dict[str, Any]:
-    values = asdict(state)
-    values["next_allowed_at"] = state.next_allowed_at.isoformat() if state.next_allowed_at else None
-    return values
+    return {
+        name: value.isoformat() if isinstance(value, dt.datetime) else value for name, value in asdict(state).items()
+    }
 
 
 def _unpacked(row: FeedSubscription) -> FeedState:
     values = dict(row.state)
-    moment = values.get("next_allowed_at")
-    values["next_allowed_at"] = dt.datetime.fromisoformat(moment) if moment else None
+    for name in ("next_allowed_at", "pause_until"):
+        values[name] = dt.datetime.fromisoformat(values[name]) if values.get(name) else None
     return FeedState(**values)

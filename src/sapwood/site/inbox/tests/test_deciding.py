@@ -11,8 +11,8 @@ from sapwood.site.inbox import api
 from sapwood.site.inbox.actions.deciding import DecidedError
 from sapwood.site.inbox.cli import inbox, people
 from sapwood.site.inbox.data import Choices, Decision, Upstream, Verdict
-from sapwood.site.inbox.models import Rule
-from sapwood.site.inbox.tests.given import DAY, NOW, SiteSays, announcement
+from sapwood.site.inbox.models import Item, Rule
+from sapwood.site.inbox.tests.given import DAY, NOW, SiteSays, announcement, received, retraction
 
 pytestmark = pytest.mark.django_db
 IF_OLD = {"fact": "release", "op": "<", "value": "ulmo.1"}
@@ -69,6 +69,80 @@ def test_an_item_that_an_upgrade_fixed_retires_and_comes_back_after_a_downgrade(
     item.refresh_from_db()
     assert (item.upstream, item.decision, item.raised_at) == (Upstream.FIXED_HERE, Decision.ARCHIVED, None)
     assert item.verdict == Verdict.NO
+    assert api.retire(now=NOW + DAY, facts=SiteSays(Answer.YES)) == 1
+    item.refresh_from_db()
+    assert (item.upstream, item.decision, item.raised_at) == (Upstream.CURRENT, Decision.NEW, NOW + DAY)
+
+
+@pytest.mark.parametrize("severity", ["none", "medium"])
+def test_what_was_fixed_comes_back_after_a_downgrade_whatever_its_severity(arrive, severity):
+    item = arrive(announcement(condition=IF_OLD, severity=severity))
+    api.retire(now=NOW, facts=SiteSays(Answer.NO))
+    api.retire(now=NOW + DAY, facts=SiteSays(Answer.YES))
+    item.refresh_from_db()
+    assert (item.decision, item.raised_at) == (Decision.NEW, NOW + DAY)
+
+
+@pytest.mark.parametrize("later", [Answer.YES, Answer.UNKNOWN])
+@pytest.mark.parametrize("severity", ["high", "critical"])
+def test_a_severe_item_of_the_backlog_raises_its_hand_when_facts_come_later(db, tap, severity, later):
+    tap.pour(received(announcement(condition=IF_OLD, severity=severity), published_at=NOW - 200 * DAY))
+    api.import_received(now=NOW, source=tap, facts=SiteSays(Answer.NO))
+    item = Item.objects.get()
+    assert (item.decision, item.raised_at) == (Decision.ARCHIVED, None)
+    assert api.retire(now=NOW + DAY, facts=SiteSays(Answer.NO)) == 0
+    assert api.retire(now=NOW + 2 * DAY, facts=SiteSays(later)) == 1
+    item.refresh_from_db()
+    assert (item.decision, item.raised_at, item.verdict) == (Decision.NEW, NOW + 2 * DAY, str(later))
+    assert api.retire(now=NOW + 3 * DAY, facts=SiteSays(later)) == 0  # nothing nags twice
+    assert AuditRow.objects.get(action="inbox.judge").details["decision"] == "new"
+
+
+def test_a_severe_item_raises_its_hand_before_there_are_facts_and_again_only_when_they_speak(db, tap):
+    """Without facts nobody can tell, so it is shown; facts that clear it file it, and others bring it back."""
+    tap.pour(received(announcement(condition=IF_OLD, severity="high"), published_at=NOW - 200 * DAY))
+    api.import_received(now=NOW, source=tap)
+    item = Item.objects.get()
+    assert (item.decision, item.raised_at, item.verdict) == (Decision.NEW, NOW, Verdict.UNKNOWN)
+    for day, answer, decision in ((1, Answer.NO, Decision.ARCHIVED), (2, Answer.YES, Decision.NEW)):
+        api.retire(now=NOW + day * DAY, facts=SiteSays(answer))
+        item.refresh_from_db()
+        assert item.decision == decision
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"severity": "medium"}, "the backlog is quiet below high"),
+        ({"severity": "high", "expires_at": "2026-11-22T00:00:00Z"}, "its time is over"),
+    ],
+)
+def test_what_is_not_severe_or_over_stays_quiet_when_facts_come_later(db, tap, given, why):
+    tap.pour(received(announcement(condition=IF_OLD, **given), published_at=NOW - 200 * DAY))
+    api.import_received(now=NOW, source=tap, facts=SiteSays(Answer.NO))
+    api.retire(now=NOW + 2 * DAY, facts=SiteSays(Answer.YES))
+    item = Item.objects.get()
+    assert (item.decision, item.raised_at) == (Decision.ARCHIVED, None), why
+
+
+def test_what_a_person_filed_stays_filed_whatever_the_facts_say(db, tap, alice, by):
+    tap.pour(received(announcement(condition=IF_OLD, severity="high"), published_at=NOW - 200 * DAY))
+    api.import_received(now=NOW, source=tap, facts=SiteSays(Answer.NO))
+    item = Item.objects.get()
+    api.archive(item.pk, actor=by(alice), now=NOW)
+    assert api.retire(now=NOW + DAY, facts=SiteSays(Answer.YES)) == 0
+    item.refresh_from_db()
+    assert (item.decision, item.raised_at) == (Decision.ARCHIVED, None)
+
+
+def test_what_was_taken_back_does_not_come_back(arrive, tap):
+    document = announcement(condition=IF_OLD, severity="high")
+    item = arrive(document, facts=SiteSays(Answer.NO))
+    tap.pour(retraction(document))
+    api.import_received(now=NOW, source=tap, facts=SiteSays(Answer.NO))
+    api.retire(now=NOW + DAY, facts=SiteSays(Answer.YES))
+    item.refresh_from_db()
+    assert (item.upstream, item.decision, item.raised_at) == (Upstream.RETRACTED, Decision.ARCHIVED, None)
 
 
 def test_an_approved_item_that_an_upgrade_fixed_is_raised_after_a_downgrade(arrive, alice, by):
