@@ -3,9 +3,12 @@
 import datetime as dt
 import random
 import uuid
+from collections.abc import Callable
 from difflib import unified_diff
+from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -31,7 +34,7 @@ from sapwood.core.commands import Exit, emit, json_option
 from sapwood.core.data import Actor
 from sapwood.core.errors import ConflictError, NotFoundError, UsageError
 from sapwood.core.files import write_atomically
-from sapwood.core.http import default_client
+from sapwood.core.http import default_client, names_private_address
 from sapwood.formats.publication import Audience
 
 WORDS = {
@@ -137,13 +140,41 @@ def budget(*, audience: str, live_items: int, as_json: bool) -> None:
     emit({"audience": audience, "live_items": live_items}, [f"{audience}: {live_items}"], as_json=as_json)
 
 
+def source_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What can be said of a source where it is named first."""
+    for option in reversed(
+        [
+            click.option("--wordpress", is_flag=True, help="It is a WordPress site: read its posts, edits included."),
+            click.option("--channel", type=click.Choice(Channel.values), default="community", show_default=True),
+            click.option(
+                "--audience",
+                type=click.Choice([a.value for a in Audience]),
+                default="administrators",
+                show_default=True,
+            ),
+            click.option(
+                "--locale", default="en", show_default=True, help="The language of items that do not say theirs."
+            ),
+            click.option(
+                "--allow-private", is_flag=True, help="The address lies in our own network, and may be plain http."
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
 @announce.command(name="import")
 @click.argument("source")
+@source_options
 @json_option
-def import_one(*, source: str, as_json: bool) -> None:
-    """Read the feed or blog called SOURCE now, unless its server asked for a pause."""
+def import_one(*, source: str, as_json: bool, **options: Any) -> None:
+    """Read SOURCE now, unless its server asked for a pause: the name of a feed or blog, or the address of one.
+
+    An address that is new here is noted as a source that is read only when somebody asks; the options are for it.
+    """
     report: dict[str, Any] = api.import_source(
-        _source(source),
+        _source_at(source, **options) if "://" in source else _source(source),
         http=default_client(),
         chance=random.Random(),  # noqa: S311 - spreads requests, guards nothing
         actor=Actor.command(),
@@ -207,19 +238,13 @@ def list_sources(*, as_json: bool) -> None:
 @sources.command()
 @click.argument("name")
 @click.argument("url")
-@click.option("--wordpress", is_flag=True, help="URL is a WordPress site: read its posts, edits included.")
-@click.option("--channel", type=click.Choice(Channel.values), default="community", show_default=True)
-@click.option("--audience", type=click.Choice([a.value for a in Audience]), default="administrators", show_default=True)
-@click.option("--locale", default="en", show_default=True, help="The language of items that do not say theirs.")
+@source_options
 @click.option("--trusted", is_flag=True, help="Items without doubts go straight to the signers (one source at most).")
 @click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="With --wordpress: only what was changed since.")
-@click.option("--allow-private", is_flag=True, help="The address lies in our own network, and may be plain http.")
 @json_option
-def add(*, name: str, url: str, wordpress: bool, since: dt.datetime | None, as_json: bool, **options: Any) -> None:
+def add(*, name: str, url: str, since: dt.datetime | None, as_json: bool, **options: Any) -> None:
     """Read the feed or blog at URL from now on, into drafts."""
-    kind = SourceKind.WORDPRESS if wordpress else SourceKind.FEED
-    modified_after = since.replace(tzinfo=dt.UTC) if since else None
-    row = Source(name=name, url=url, kind=kind, modified_after=modified_after, **options)
+    row = _new_source(name, url, modified_after=since.replace(tzinfo=dt.UTC) if since else None, **options)
     api.add_source(row, actor=Actor.command(), now=system_clock().now())
     emit(_source_row(row), [f"{name} is read within a quarter of an hour."], as_json=as_json)
 
@@ -288,6 +313,24 @@ def _source(name: str) -> Source:
     if found is None:
         raise NotFoundError(f"There is no source {name!r}.", hint="See 'sapwood announce sources list'.")
     return found
+
+
+def _source_at(url: str, **options: Any) -> Source:
+    """The source at an address; a new one is named after its host, and paused: only people have it read."""
+    if (found := Source.objects.filter(url=url).order_by("pk").first()) is not None:
+        return found
+    host = urlsplit(url).hostname or "source"
+    names = (host if number == 1 else f"{host} {number}" for number in count(1))
+    name = next(name for name in names if not Source.objects.filter(name=name).exists())
+    return api.add_source(
+        _new_source(name, url, paused=True, **options), actor=Actor.command(), now=system_clock().now()
+    )
+
+
+def _new_source(name: str, url: str, *, wordpress: bool, allow_private: bool, **options: Any) -> Source:
+    kind = SourceKind.WORDPRESS if wordpress else SourceKind.FEED
+    # Who types 127.0.0.1 at this machine's command line means it; a name may lead anywhere.
+    return Source(name=name, url=url, kind=kind, allow_private=allow_private or names_private_address(url), **options)
 
 
 def _row(row: Revision) -> dict[str, Any]:

@@ -92,6 +92,23 @@ def test_sources_by_command(folder):
         run("import", "blog")
 
 
+def test_an_address_can_be_imported_without_naming_it_first(folder, monkeypatch):
+    asked = []
+
+    def answer(source, **_given):
+        asked.append(source)
+        return {"source": source.name, "outcome": "new", "new": 1}
+
+    monkeypatch.setattr("sapwood.commons.announcements.cli.api.import_source", answer)
+    run("import", "http://127.0.0.1:9/feed", "--locale", "es")
+    run("import", "http://127.0.0.1:9/feed")
+    run("import", "https://127.0.0.1.example.org/feed", "--wordpress")
+    first, again, other = asked
+    assert (first.name, first.paused, first.allow_private, first.locale) == ("127.0.0.1", True, True, "es")
+    assert again.pk == first.pk
+    assert (other.kind, other.allow_private) == ("WORDPRESS", False)
+
+
 def test_an_address_inside_is_refused_by_command(folder):
     with pytest.raises(SapwoodError):
         run("sources", "add", "inside", "http://169.254.169.254/latest/meta-data")
