@@ -1,10 +1,11 @@
 """Brings the translations in step with the sources: `.venv/bin/python -m tests.messages`.
 
 Needs gettext (`apt-get install gettext`). Reads every translatable string of `src/sapwood` (code and templates of
-both roles, not tests), and rewrites `src/sapwood/locale/*/LC_MESSAGES/django.po`: what is translated stays, what is new
-comes without a translation, what is gone goes. Nothing is guessed (no fuzzy entries), and nothing changes that no
-string changed: no line numbers, no creation dates. A string that changed is a new string, so that its old text is not
-mistaken for a translation; `git diff` shows the old one beside it.
+both roles, not tests; in code what `gettext` and its sisters are given, and each `Phrase`), and rewrites
+`src/sapwood/locale/*/LC_MESSAGES/django.po`: what is translated stays, what is new comes without a translation, what is
+gone goes. Nothing is guessed (no fuzzy entries), and nothing changes that no string changed: no line numbers, no
+creation dates. A string that changed is a new string, so that its old text is not mistaken for a translation;
+`git diff` shows the old one beside it.
 
 `--missing` also prints the strings that wait for a translation, and ends with 1 when there are any.
 """
@@ -17,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 import polib
+from django.core.management.commands import makemessages
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "sapwood"
 LOCALE = SOURCE / "locale"
@@ -26,6 +28,12 @@ LEFT_OUT = ("tests", "locale", "migrations", "static", "__pycache__")
 WIDTH = 110
 
 Key = tuple[str, str, str]
+
+
+class Extraction(makemessages.Command):
+    """Django's command, which also reads the phrases of code that knows no Django."""
+
+    xgettext_options = [*makemessages.Command.xgettext_options, "--keyword=Phrase"]
 
 
 def missing_programs() -> list[str]:
@@ -61,8 +69,11 @@ def extract() -> polib.POFile:
                 (work / inside).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, work / inside)
         (work / "locale").mkdir()
-        command = [sys.executable, "-m", "django", "makemessages", "--locale=en", "--keep-pot", "--add-location=file"]
+        options = ["makemessages", "--locale=en", "--keep-pot", "--add-location=file"]
+        code = f"from tests.messages import Extraction; Extraction().run_from_argv(['', *{options}])"
+        command = [sys.executable, "-c", code]
         env = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+        env["PYTHONPATH"] = str(SOURCE.parent.parent)
         done = subprocess.run(command, cwd=work, env=env, check=False, capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(done.stdout + done.stderr)

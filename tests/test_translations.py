@@ -13,7 +13,7 @@ from sapwood.console import figures
 from sapwood.core import settings
 from sapwood.core.clock import system_clock
 from sapwood.core.data import Actor
-from tests import messages
+from tests import messages, sentences
 from tests.test_permissions import addresses, come_in, get_signed_out
 
 SIDE = settings.ROLE.get()
@@ -118,6 +118,16 @@ def test_nothing_is_left_in_english(catalogue):
     left = [entry.msgid for entry in messages.load(catalogue) if entry.msgstr == entry.msgid]
     assert sorted(set(left) - same) == []
     assert sorted(same - set(left)) == []
+
+
+@pytest.mark.parametrize("folder", sentences.FOLDERS)
+def test_no_sentence_of_these_folders_is_bare(folder):
+    """What to do about one: see the head of tests/sentences.py."""
+    assert sentences.bare_sentences(folder) == []
+
+
+def test_no_exception_outlives_its_sentence():
+    assert sentences.unused() == []
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from django.templatetags.static import static
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
+from sapwood.console.phrases import say
+
 _PLAIN_500 = Path(__file__).parent / "templates" / "console" / "500.html"
 _SHEETS = ("tokens", "base", "components", "screens")
 
@@ -20,7 +22,8 @@ def respond(request: HttpRequest, error: Mapping[str, str], status: int) -> Http
     else:
         fragment = request.headers.get("HX-Request") == "true"
         template = "console/components/error_card.html" if fragment else "console/error.html"
-        context = {"error": error, "status": status, "title": _title(status)}
+        said = {name: say(text) for name, text in error.items()}
+        context = {"error": said, "status": status, "title": _title(status)}
         response = render(request, template, context, status=status)
     patch_vary_headers(response, ["Accept", "HX-Request"])
     return response

@@ -12,7 +12,7 @@ from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 
-from sapwood.console import diff, figures, icons, shell
+from sapwood.console import diff, figures, icons, phrases, shell
 from sapwood.core.clock import system_clock
 
 register = template.Library()
@@ -240,6 +240,18 @@ def joined(parts: Sequence[Any]) -> SafeString:
     """Parts in one line with a middle dot between; each is escaped."""
     shown = [conditional_escape(part) for part in parts if part]
     return mark_safe(" · ".join(shown))  # noqa: S308 - every part was escaped above
+
+
+@register.filter
+def say(text: Any) -> str:
+    """`{{ threat.why|say }}`: a sentence of the formats, or of an error, in the reader's language."""
+    return phrases.say(text)
+
+
+@register.filter
+def noted(text: Any) -> str:
+    """`{{ look.error.message|noted }}`: the same for what the database holds; older rows are marked as English."""
+    return phrases.say_noted(text)
 
 
 _MESSAGE_LEVELS = {"success": "good", "warning": "caution", "error": "bad", "info": "info", "debug": "info"}

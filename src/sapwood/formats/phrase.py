@@ -1,0 +1,87 @@
+"""English sentences that a page can say in its reader's language.
+
+What is pure Python here knows no language but English, and JSON, logs and the command line stay English whatever the
+reader speaks. So a sentence that a page may show is a `Phrase`: a text like any other, which remembers the template
+and the values that it was made of. Pages show it through `sapwood.console.phrases.say`; templates with `|say`.
+Templates are found in the sources by `tests.messages`, so each is one literal with named places: `%(line)s`.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
+
+from typing_extensions import override
+
+TEMPLATE = "$phrase"
+_VALUES, _FIGURE, _DAY = "values", "$figure", "$day"
+
+
+class Figure(int):
+    """A number that is written with its grouping: `1,234,567`."""
+
+    @override
+    def __str__(self) -> str:
+        return f"{int(self):,}"
+
+
+class Phrase(str):
+    """An English text made of a template and values; a value may be a phrase itself, a day, or a figure."""
+
+    __slots__ = ("template", "values")
+    template: str
+    values: Mapping[str, object]
+
+    def __new__(cls, template: str, /, **values: object) -> Self:
+        """The English text: `Phrase("%(line)s is not affected", line="teak")`. Without values, `%` is itself."""
+        self = super().__new__(cls, template % values if values else template)
+        self.template, self.values = template, values
+        return self
+
+    @classmethod
+    def joined(cls, separator: str, parts: Iterable[object]) -> Self:
+        """Several in a row: each is translated by itself, what stands between them is not."""
+        values = {f"part{number}": part for number, part in enumerate(parts)}
+        return cls(separator.replace("%", "%%").join(f"%({name})s" for name in values), **values)
+
+    @classmethod
+    def verbatim(cls, text: str) -> Self:
+        """Words from outside, which are shown as they came; a phrase stays what it is."""
+        return text if isinstance(text, cls) else cls("%(text)s", text=text)
+
+
+def recorded(value: Any) -> Any:
+    """JSON for a database column: every phrase in `value` with its template and values instead of its text."""
+    if isinstance(value, Phrase):
+        return {TEMPLATE: value.template, _VALUES: {name: recorded(item) for name, item in value.values.items()}}
+    if isinstance(value, Figure):
+        return {_FIGURE: int(value)}
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return {_DAY: value.isoformat()}
+    if isinstance(value, Mapping):
+        return {key: recorded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [recorded(item) for item in value]
+    return value
+
+
+def recalled(value: Any) -> Any:
+    """The reverse of `recorded`. What is not in its form stays as it is: older rows hold the bare text."""
+    if isinstance(value, Mapping):
+        if isinstance(value.get(TEMPLATE), str) and isinstance(value.get(_VALUES), Mapping):
+            try:
+                return Phrase(value[TEMPLATE], **{str(k): recalled(v) for k, v in value[_VALUES].items()})
+            except (KeyError, TypeError, ValueError):
+                return value[TEMPLATE]
+        if isinstance(value.get(_FIGURE), int):
+            return Figure(value[_FIGURE])
+        if isinstance(value.get(_DAY), str):
+            return _day(value[_DAY])
+        return {key: recalled(item) for key, item in value.items()}
+    return [recalled(item) for item in value] if isinstance(value, list) else value
+
+
+def _day(text: str) -> dt.date | str:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        return text
