@@ -13,7 +13,7 @@ from sapwood.site.inbox.actions.deciding import (
 from sapwood.site.inbox.actions.delivering import deliver_digests, deliver_due
 from sapwood.site.inbox.actions.feedback import answer, hand_over
 from sapwood.site.inbox.actions.feeds import feeds, poll_feeds, subscribe_feed, unsubscribe_feed
-from sapwood.site.inbox.actions.importing import decide_mass_withdrawal, import_received
+from sapwood.site.inbox.actions.importing import import_received
 from sapwood.site.inbox.actions.outlets import (
     BrandValues,
     add_rule,
@@ -43,6 +43,7 @@ from sapwood.site.inbox.actions.people import (
 )
 from sapwood.site.inbox.actions.repeating import give_up, repeat
 from sapwood.site.inbox.actions.retiring import retire
+from sapwood.site.inbox.actions.taking_back import decide_mass_withdrawal
 from sapwood.site.inbox.actions.texts import drop_text, save_text
 from sapwood.site.inbox.actions.trust import open_channel, revoke_channel, set_two_people
 from sapwood.site.inbox.queries.items import (

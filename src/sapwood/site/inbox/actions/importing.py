@@ -7,14 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import QuerySet
 
 from sapwood.core import audit
 from sapwood.core.data import Actor
-from sapwood.core.errors import NotFoundError
 from sapwood.formats.canonical import sha256_hex
 from sapwood.formats.errors import FormatError
-from sapwood.site.inbox import documents, staff
+from sapwood.site.inbox import documents
+from sapwood.site.inbox.actions import taking_back
 from sapwood.site.inbox.data import (
     HIGH,
     Audience,
@@ -24,20 +23,15 @@ from sapwood.site.inbox.data import (
     RuleEffect,
     Upstream,
     Verdict,
-    is_security_channel,
     severity_rank,
 )
-from sapwood.site.inbox.models import Binding, ChannelPolicy, Cursor, Item, MassWithdrawal, Retraction, Revision, Rule
+from sapwood.site.inbox.models import Binding, ChannelPolicy, Cursor, Item, Revision, Rule
 from sapwood.site.inbox.sources import Channel, ChannelSource, Facts, SiteFactsSource
 
 log = logging.getLogger(__name__)
 
 CURSOR: Final = "channel"
 BATCH: Final = 200
-# Taking back this many at once, and this share of what is live, is asked about rather than followed.
-MASS_COUNT: Final = 5
-MASS_SHARE: Final = 0.5
-WAITING: Final = (Decision.NEW, Decision.IN_REVIEW, Decision.SNOOZED)
 
 
 @dataclass
@@ -79,7 +73,7 @@ def import_received(
     for subscription, name in reader.channels():
         know_channel(name, subscription=subscription, now=now)
     while batch := reader.received(_position(), BATCH):
-        held_back = _mass_withdrawals(batch, now=now, actor=who)
+        held_back = taking_back.ask_about_many(_retractions(batch), now=now, actor=who)
         for row in batch:
             with transaction.atomic():
                 cursor = Cursor.objects.select_for_update().get(source=CURSOR)
@@ -99,10 +93,19 @@ def know_channel(name: str, *, now: dt.datetime, subscription: str = "") -> Chan
     in it never reaches the other, which stands as `name@subscription`.
     """
     fresh = {"stage": Audience.ADMINISTRATORS, "quiet_before": now, "subscription": subscription}
-    row, _ = ChannelPolicy.objects.get_or_create(channel=name, defaults=fresh)
+    row, _fresh = ChannelPolicy.objects.get_or_create(channel=name, defaults=fresh)
     if (row.subscription or "") != subscription:
-        row, _ = ChannelPolicy.objects.get_or_create(channel=f"{name}@{subscription}"[:100], defaults=fresh)
+        row, _fresh = ChannelPolicy.objects.get_or_create(channel=f"{name}@{subscription}"[:100], defaults=fresh)
     return row
+
+
+def _retractions(batch: Sequence[Received]) -> dict[str, list[Received]]:
+    found: dict[str, list[Received]] = {}
+    for row in batch:
+        if row.type == "retraction":
+            policy = know_channel(row.channel, subscription=row.subscription, now=row.received_at)
+            found.setdefault(policy.channel, []).append(row)
+    return found
 
 
 def take_in(
@@ -132,7 +135,7 @@ def _read(row: Received, said: str, *, now: dt.datetime, actor: Actor, facts: Si
     if sha256_hex(row.raw) != row.sha256:
         raise FormatError("The stored bytes are not those that were verified", hint="Pull the channel again.")
     if row.type == "retraction":
-        _retract(documents.withdrawal(row.raw), row, now=now, actor=actor, tally=tally)
+        tally.retracted += taking_back.retract(documents.withdrawal(row.raw), row, now=now, actor=actor)
     else:
         doc = documents.read(row.raw)
         if doc.channel != said:
@@ -194,7 +197,7 @@ def _first(
     item.save()
     _keep(item, row)
     _bind(item, doc, now=now, actor=actor)
-    _was_taken_back(item, now=now)
+    taking_back.was_taken_back(item, now=now)
     tally.fresh += 1
     audit.record(
         actor=actor,
@@ -329,7 +332,7 @@ def _bind(item: Item, doc: documents.Doc, *, now: dt.datetime, actor: Actor) -> 
     for row in older.exclude(upstream__in=[Upstream.RETRACTED, Upstream.SUPERSEDED]):
         row.upstream = Upstream.SUPERSEDED
         row.superseded_by = item.publication
-        _settle(row, now=now)
+        taking_back.settle(row, now=now)
         audit.record(
             actor=actor,
             action="inbox.supersede",
@@ -342,51 +345,7 @@ def _bind(item: Item, doc: documents.Doc, *, now: dt.datetime, actor: Actor) -> 
     ).exclude(item=item)
     if (newer := earlier.select_related("item").first()) is not None and item.upstream == Upstream.CURRENT:
         item.upstream, item.superseded_by = Upstream.SUPERSEDED, newer.item.publication
-        _settle(item, now=now)
-
-
-def _settle(item: Item, *, now: dt.datetime) -> None:
-    """Something was taken back: what nobody decided retires, what was approved asks for a decision."""
-    if item.decision == Decision.APPROVED:
-        item.raised_at = now
-    elif item.decision in WAITING:
-        item.decision, item.decided_at = Decision.ARCHIVED, now
-        item.raised_at = item.snoozed_until = None
-    item.save()
-
-
-def _retract(found: documents.Withdrawal, row: Received, *, now: dt.datetime, actor: Actor, tally: _Tally) -> None:
-    """A retraction counts on its own channel only; it prompts, and never removes what an administrator approved."""
-    item = Item.objects.select_for_update().filter(channel=row.channel, publication=found.publication).first()
-    Retraction.objects.get_or_create(
-        channel=row.channel,
-        publication=found.publication,
-        defaults={"revision": found.revision, "reason": found.reason[:500], "at": now},
-    )
-    if item is None or item.upstream == Upstream.RETRACTED:
-        return
-    approved = item.approval.revision if item.approval else None
-    if found.covers(item.revision) or (approved is not None and found.covers(approved)):
-        retract_item(item, found.reason, now=now, actor=actor, urgent=found.urgent)
-        tally.retracted += 1
-
-
-def retract_item(item: Item, reason: str, *, now: dt.datetime, actor: Actor, urgent: bool = False) -> None:
-    """Mark one item as taken back by its source, inside the caller's transaction; security is always urgent."""
-    item.upstream = Upstream.RETRACTED
-    if urgent or is_security_channel(item.channel):
-        item.severity_rank = max(item.severity_rank, HIGH)
-    item.retraction = reason[:500]
-    _settle(item, now=now)
-    audit.record(actor=actor, action="inbox.retract", subject=item.subject, at=now, details={"reason": item.retraction})
-
-
-def _was_taken_back(item: Item, *, now: dt.datetime) -> None:
-    """A retraction may arrive before what it retracts."""
-    earlier = Retraction.objects.filter(channel=item.channel, publication=item.publication).first()
-    if earlier is not None and earlier.revision in {None, item.revision}:
-        item.upstream, item.retraction = Upstream.RETRACTED, earlier.reason
-        _settle(item, now=now)
+        taking_back.settle(item, now=now)
 
 
 def _unreadable(row: Received, error: str, *, now: dt.datetime, actor: Actor, tally: _Tally) -> None:
@@ -423,80 +382,3 @@ def _unreadable(row: Received, error: str, *, now: dt.datetime, actor: Actor, ta
     audit.record(
         actor=actor, action=action, subject=item.subject, at=now, details={"revision": row.revision, "note": item.note}
     )
-
-
-def _mass_withdrawals(batch: Sequence[Received], *, now: dt.datetime, actor: Actor) -> set[int]:
-    """Retractions that take back much of a channel at once are put before a person instead of being followed."""
-    by_channel: dict[str, list[Received]] = {}
-    for row in batch:
-        if row.type == "retraction":
-            policy = know_channel(row.channel, subscription=row.subscription, now=row.received_at)
-            by_channel.setdefault(policy.channel, []).append(row)
-    held: set[int] = set()
-    for channel, rows in by_channel.items():
-        wanted = {}
-        for row in rows:
-            try:
-                found = documents.withdrawal(row.raw)
-            except (FormatError, KeyError, ValueError):
-                continue
-            wanted[row.id] = found
-        live = _live_of(channel)
-        hit = live.filter(publication__in=[found.publication for found in wanted.values()]).count()
-        if hit < MASS_COUNT or hit < MASS_SHARE * live.count():
-            continue
-        held |= set(wanted)
-        with transaction.atomic():
-            _ask(
-                channel,
-                [(found.publication, found.reason) for found in wanted.values()],
-                live.count(),
-                now=now,
-                actor=actor,
-            )
-    return held
-
-
-def _live_of(channel: str) -> QuerySet[Item]:
-    return Item.objects.filter(channel=channel).live()
-
-
-def _ask(channel: str, wanted: list[tuple[str, str]], live: int, *, now: dt.datetime, actor: Actor) -> None:
-    retractions = [{"publication": uuid, "reason": reason} for uuid, reason in wanted]
-    same = MassWithdrawal.objects.filter(channel=channel, retractions=retractions, decided_at=None)
-    if same.exists():
-        return
-    row = MassWithdrawal.objects.create(channel=channel, retractions=retractions, live_before=live, asked_at=now)
-    audit.record(
-        actor=actor,
-        action="inbox.mass_withdrawal",
-        subject=f"channel:{channel}",
-        at=now,
-        details={"id": row.pk, "count": len(retractions), "live": live},
-    )
-
-
-@transaction.atomic
-def decide_mass_withdrawal(withdrawal_id: int, *, follow: bool, actor: Actor, now: dt.datetime) -> int:
-    """Follow a mass withdrawal or refuse it; the number of items marked as retracted."""
-    staff.require(actor, staff.APPROVE)
-    row = MassWithdrawal.objects.select_for_update().filter(pk=withdrawal_id, decided_at=None).first()
-    if row is None:
-        raise NotFoundError("No such withdrawal waits for a decision", hint="Somebody else may have decided it.")
-    count = 0
-    if follow:
-        for entry in row.retractions:
-            item = Item.objects.filter(channel=row.channel, publication=entry["publication"]).first()
-            if item is not None and item.upstream != Upstream.RETRACTED:
-                retract_item(item, entry["reason"], now=now, actor=actor)
-                count += 1
-    row.decided_at, row.followed = now, follow
-    row.save(update_fields=["decided_at", "followed"])
-    audit.record(
-        actor=actor,
-        action="inbox.mass_withdrawal_decided",
-        subject=f"channel:{row.channel}",
-        at=now,
-        details={"id": row.pk, "followed": follow, "items": count},
-    )
-    return count
