@@ -128,8 +128,11 @@ def setup_django(*, with_kept_settings: bool = True) -> None:
         os.environ.setdefault(name, value)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "sapwood.config.settings")
     import django  # noqa: PLC0415 - the role must be chosen before settings are read
+    from django.utils import translation  # noqa: PLC0415 - as above
 
     django.setup()
+    # Commands speak English, whatever language the site's pages speak: scripts read them, and people search for them.
+    translation.activate("en")
 
 
 def kept_settings() -> dict[str, str]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from django.db import IntegrityError, close_old_connections, models, transaction
+from django.utils.translation import override
 from django_tasks import task
 
 from sapwood.core.clock import Clock, system_clock
@@ -151,7 +152,9 @@ def run(job_uuid: str, *, worker: str, clock: Clock) -> bool:
     beat = threading.Thread(target=_beat, args=(row.pk, worker, clock, stop), daemon=True)
     beat.start()
     try:
-        _runner(row.name)(JobContext(row, clock))
+        # What a job leaves behind is read by people of any language, so it is kept in English.
+        with override("en"):
+            _runner(row.name)(JobContext(row, clock))
     except JobLostError:
         return False
     except JobStoppedError as error:

@@ -5,6 +5,8 @@ import random
 
 import pytest
 from django.db import transaction
+from django.utils import translation
+from django.utils.translation import gettext
 from django_tasks_db.models import DBTaskResult
 
 from sapwood.core import jobs
@@ -75,6 +77,19 @@ def test_a_job_that_fails_is_tried_again_later_and_gives_up_in_the_end(monkeypat
         clock.advance(dt.timedelta(hours=2))
     row = Job.objects.get(uuid=job)
     assert (row.state, row.error["code"]) == (JobState.FAILED, "core.conflict")
+
+
+@pytest.mark.parametrize("language", ["es-419", "ar"])
+def test_why_a_job_failed_is_kept_in_english_whatever_the_worker_speaks(monkeypatch, clock, language):
+    def fail(_ctx):
+        raise ConflictError(gettext("There is nothing at this address."))
+
+    monkeypatch.setitem(jobs.JOBS, "test.fail", fail)
+    job = jobs.enqueue("test.fail", now=NOW)
+    with translation.override(language):
+        assert jobs.run(str(job), worker="a", clock=clock)
+        assert translation.get_language() == language
+    assert Job.objects.get(uuid=job).error["message"] == "There is nothing at this address."
 
 
 def test_the_sweeper_gives_back_what_a_dead_worker_left(ran, clock):
