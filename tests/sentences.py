@@ -8,6 +8,8 @@ its reason. A text counts as a sentence when it has two words of small letters i
 * where only programmers and terminals read it: docstrings, regular expressions, logs, `__str__`, declarations of
   settings, commands (`cli`), and errors that no door explains (`TypeError` and its like).
 
+An error of `UNSEEN` may have English words; any other error of `ERRORS_IN` may not, not even a single one.
+
 A literal with a hole in it (an f-string, `"…" % x` outside of `gettext(…) % {…}`) is found in pieces, so a sentence
 that is glued together is found as well. Single words are not: look at the page.
 """
@@ -15,6 +17,7 @@ that is glued together is found as well. Single words are not: look at the page.
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "sapwood"
@@ -32,9 +35,52 @@ DECLARED = frozenset({"boolean", "choice", "compile", "integer", "text", "words"
 FOR_LOGS = frozenset({"debug", "info", "warning", "error", "exception", "log", "critical"})
 UNSAID = frozenset({"__str__", "__repr__"})
 
-FOLDERS: tuple[str, ...] = ()
+FOLDERS: tuple[str, ...] = ("accounts", "site/inbox")
 # What stays bare: file below src/sapwood and the words (or the beginning of them) to the reason.
-BARE: dict[tuple[str, str], str] = {}
+_HEADER = "a header of HTTP"
+_KEPT = "kept in the database in English; pages mark it as English"
+_WIRE = "an answer of the HTTP API alone"
+BARE: dict[tuple[str, str], str] = {
+    ("accounts/rest.py", "This token is unknown, expired or revoked."): _WIRE,
+    ("accounts/rest.py", "Bearer realm="): _HEADER,
+    ("accounts/rest.py", "An API token, made under"): "the description of the HTTP API",
+    ("accounts/views/answers.py", "application/json"): _HEADER,
+    ("accounts/views/answers.py", "attachment;"): _HEADER,
+    ("accounts/views/audit.py", "application/x-ndjson"): _HEADER,
+    ("accounts/views/audit.py", "attachment;"): _HEADER,
+    ("site/inbox/actions/delivering.py", "The mail server cannot be reached:"): _KEPT,
+    ("site/inbox/actions/importing.py", "Sapwood failed to read it"): _KEPT,
+    ("site/inbox/actions/importing.py", "came twice with different content"): _KEPT,
+    ("site/inbox/actions/importing.py", "This cannot be read here:"): _KEPT,
+    ("site/inbox/actions/importing.py", "cannot be read here:"): _KEPT,
+    ("site/inbox/actions/trust.py", "The channel"): _KEPT,
+    ("site/inbox/actions/trust.py", "was closed"): _KEPT,
+    ("site/inbox/content.py", "this site"): "part of what an approval pins, the same for every reviewer",
+    ("site/inbox/links.py", "account actor"): "names of parameters",
+    ("site/inbox/rest.py", "This is too far away."): _WIRE,
+    ("site/inbox/tasks.py", "new or edited"): "a note of a job, which no page shows",
+    ("site/inbox/views/announcements.py", "text/css"): _HEADER,
+    ("site/inbox/views/feeds.py", "application/atom+xml"): _HEADER,
+    ("site/inbox/views/feeds.py", "private, max-age"): _HEADER,
+    ("site/inbox/views/people.py", "text/csv"): _HEADER,
+    ("site/inbox/views/people.py", "attachment;"): _HEADER,
+}
+# Where no error may speak English only, and the errors that may (they and their children), each with the reason.
+ERRORS_IN = ("accounts", "core", "site/inbox")
+UNSEEN: dict[str, str] = {
+    "AuditError": "a defect: a row written outside a transaction",
+    "FeedError": "met by the worker and by commands; pages show what was kept of it, marked as English",
+    "ForgedError": "a defect: somebody went round the gate",
+    "ImmutableError": "a defect: no door changes an approval",
+    "JobLostError": "ends a job that another worker has taken over; nobody is told",
+    "MailRefusedError": "met by the worker; pages show what was kept of it, marked as English",
+    "MailUnclearError": "met by the worker; pages show what was kept of it, marked as English",
+    "NetworkError": "met by the worker and by commands; pages show what was kept of it, marked as English",
+    "SettingError": "stops a process before it serves a page",
+    "UnknownJobError": "a defect, or a job of another version: only the worker meets it",
+    "UnknownPermissionError": "a defect: a view names a permission that no module registered",
+    "WebhookFailedError": "met by the worker; pages show what was kept of it, marked as English",
+}
 
 
 def bare_sentences(folder: str) -> list[str]:
@@ -63,6 +109,80 @@ def unused(folders: tuple[str, ...] = FOLDERS) -> list[tuple[str, str]]:
     ]
 
 
+def bare_errors(folder: str) -> list[str]:
+    """Each error below a folder that is made with English words only, as `file:line: class`; however short they are."""
+    children = _children()
+    unseen = {name for root in UNSEEN for name in (root, *_below(root, children))}
+    said = set(_below("SapwoodError", children)) - unseen
+    found = []
+    for path in sorted((SOURCE / folder).rglob("*.py")):
+        inside = path.relative_to(SOURCE)
+        if LEFT_OUT & set(inside.parts):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        given = _assigned(tree)
+        made = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and _name(node.func) in said)
+        wrong = (node for node in made if any(_bare(words, given) for words in _words(node)))
+        found += [f"{inside}:{node.lineno}: {_name(node.func)}" for node in wrong]
+    return found
+
+
+def unknown_errors() -> list[str]:
+    """Entries of `UNSEEN` that are no errors any more: delete them."""
+    return sorted(set(UNSEEN) - set(_below("SapwoodError", _children())))
+
+
+@cache
+def _children() -> dict[str, set[str]]:
+    """Each class of the sources, by name, with those that name it as their parent."""
+    found: dict[str, set[str]] = {}
+    for path in (one for one in SOURCE.rglob("*.py") if not LEFT_OUT & set(one.relative_to(SOURCE).parts)):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for base in node.bases if isinstance(node, ast.ClassDef) else ():
+                found.setdefault(_name(base), set()).add(node.name)
+    return found
+
+
+def _below(name: str, children: dict[str, set[str]]) -> Iterator[str]:
+    for child in sorted(children.get(name, ())):
+        yield child
+        yield from _below(child, children)
+
+
+def _name(node: ast.AST) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _words(call: ast.Call) -> list[ast.expr]:
+    return [*call.args[:1], *(one.value for one in call.keywords if one.arg in {"message", "hint"})]
+
+
+def _assigned(tree: ast.AST) -> dict[str, list[ast.expr]]:
+    found: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            found.setdefault(_name(target), []).append(node.value)
+    return found
+
+
+def _bare(node: ast.AST, given: dict[str, list[ast.expr]]) -> bool:
+    """Whether an expression holds words outside of gettext; what a name was given counts as if it stood here."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str) and any(map(str.isalpha, node.value))
+    if isinstance(node, ast.Name):
+        return any(_bare(value, {}) for value in given.get(node.id, ()))
+    if isinstance(node, ast.Call) and _name(node.func) in TRANSLATED:
+        return not (node.args and isinstance(node.args[0], ast.Constant))
+    parts: list[ast.AST] = list(ast.iter_child_nodes(node))
+    if isinstance(node, ast.Call):
+        parts = [node.func.value] if isinstance(node.func, ast.Attribute) else []  # "…".join(…)
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        parts = [node.left]
+    elif isinstance(node, ast.IfExp):
+        parts = [node.body, node.orelse]
+    return any(_bare(part, given) for part in parts)
+
+
 def _allowed(file: str, text: str) -> bool:
     return any(file == other and text.startswith(words) for other, words in BARE)
 
@@ -89,4 +209,4 @@ def _spared(node: ast.AST) -> bool:
         in_log = owner in {"log", "logger", "logging"} and node.func.attr in FOR_LOGS
         return in_log or node.func.attr in DECLARED
     name = node.func.id if isinstance(node.func, ast.Name) else ""
-    return name in TRANSLATED | FOR_PROGRAMMERS
+    return name in TRANSLATED | FOR_PROGRAMMERS | UNSEEN.keys()

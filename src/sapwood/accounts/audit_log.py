@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import cast
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from sapwood.accounts.models import User
-from sapwood.core.data import JSON, ActorKind
+from sapwood.core.data import A_READER, COMMAND_LINE, JSON, ActorKind
 from sapwood.core.models import AuditName, AuditRow
 
 PAGE = 50
@@ -28,6 +29,11 @@ class Entry:
     subject: str
     subject_name: str
     details: dict[str, JSON]
+
+    @property
+    def actor_words(self) -> str:
+        """Who it was, for people: names that Sapwood itself gives are said in the reader's language."""
+        return _(self.actor) if self.actor in {COMMAND_LINE, A_READER} else self.actor
 
     def as_dict(self) -> dict[str, JSON]:
         """The same as JSON."""

@@ -3,9 +3,11 @@
 import datetime as dt
 from typing import Any
 
+from allauth.mfa.webauthn.forms import AddWebAuthnForm, EditWebAuthnForm
 from django import forms
 from django.conf import settings as django_settings
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
 from typing_extensions import override
 
 from sapwood.accounts.data import ROLES_OF, Scope, ScopeKind
@@ -122,3 +124,27 @@ class AuditFilterForm(forms.Form):
         help_text=_("An address, or how the subject begins."),
     )
     day = forms.DateField(label=_("Day"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+
+
+class AddPasskeyForm(AddWebAuthnForm):  # type: ignore[misc]  # allauth ships no types
+    """allauth's, with names for its fields: it leaves some of them to Django, which knows only English ones."""
+
+    name = forms.CharField(label=_("Name"), required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["credential"].label = _("Answer of the device")
+        self.fields["passwordless"].label = _("Passwordless")
+
+
+class RenamePasskeyForm(EditWebAuthnForm):  # type: ignore[misc]  # as above
+    """The same when a key is renamed."""
+
+    name = forms.CharField(label=_("Name"))
+
+
+# Django's own Arabic lacks this sentence of its password check; once it is in our catalogue, it is found there.
+TOO_SHORT = ngettext_lazy(
+    "This password is too short. It must contain at least %d character.",
+    "This password is too short. It must contain at least %d characters.",
+)

@@ -5,8 +5,9 @@ import uuid
 from dataclasses import dataclass
 
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
-from sapwood.accounts.data import ANYWHERE, Anywhere, Permission, Role, Scope, Scoped
+from sapwood.accounts.data import ANYWHERE, Anywhere, Permission, Role, Scope, Scoped, ScopeKind, Words
 from sapwood.accounts.models import ApiToken, RoleGrant, User
 from sapwood.accounts.permissions import PERMISSIONS, permission
 from sapwood.core.clock import system_clock
@@ -22,6 +23,11 @@ class Grant:
     role: Role
     scope: Scope | None
     expires_at: dt.datetime | None
+
+    @property
+    def scope_label(self) -> Words:
+        """What the grant is narrowed to, on a screen; empty when it is not."""
+        return ScopeKind(self.scope[0]).label if self.scope else ""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,9 @@ def person(email: str) -> User:
     try:
         return User.objects.get(email__iexact=email.strip())
     except User.DoesNotExist:
-        raise NotFoundError(f"Nobody here has the address {email}", hint="See 'sapwood accounts list'.") from None
+        raise NotFoundError(
+            _("Nobody here has the address %(address)s") % {"address": email}, hint=_("See 'sapwood accounts list'.")
+        ) from None
 
 
 def person_by_uuid(key: str | uuid.UUID) -> User | None:

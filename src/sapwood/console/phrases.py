@@ -32,10 +32,12 @@ def say_error(error: SapwoodError) -> str:
 
 
 def say_noted(text: object) -> str:
-    """A text from the database: said if it was kept as a phrase, else as it is and marked as English."""
+    """A text from the database: said if it was kept as a phrase or the catalogue knows it, else marked as English."""
     found = recalled(text)
     if isinstance(found, Phrase) or not found or (get_language() or "en").split("-")[0] == "en":
         return say(found)
+    if (known := _(str(found))) != found:
+        return known
     return format_html('<span lang="en" dir="ltr">{}</span>', found)
 
 

@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from sapwood.core.data import JSON, Actor
 from sapwood.core.errors import SapwoodError
@@ -88,21 +89,27 @@ def verify(folder: Path) -> AuditReport:
     for row in AuditRow.objects.order_by("seq").iterator(chunk_size=2000):
         rows += 1
         if row.seq != expected:
-            problems.append(f"rows {expected} to {row.seq - 1} are missing")
+            problems.append(_("rows %(first)s to %(last)s are missing") % {"first": expected, "last": row.seq - 1})
         if row.previous != previous and row.seq == expected:
-            problems.append(f"row {row.seq} does not follow row {row.seq - 1}")
+            problems.append(_("row %(row)s does not follow row %(before)s") % {"row": row.seq, "before": row.seq - 1})
         if _digest(row) != row.digest:
-            problems.append(f"row {row.seq} was edited")
+            problems.append(_("row %(row)s was edited") % {"row": row.seq})
         if row.seq in heads and heads[row.seq] != row.digest:
-            problems.append(f"row {row.seq} differs from its signed head")
+            problems.append(_("row %(row)s differs from its signed head") % {"row": row.seq})
         previous, expected = row.digest, row.seq + 1
     last = expected - 1
-    problems.extend(f"rows after {last} were cut off: a signed head names row {seq}" for seq in heads if seq > last)
+    problems.extend(
+        _("rows after %(last)s were cut off: a signed head names row %(row)s") % {"last": last, "row": seq}
+        for seq in heads
+        if seq > last
+    )
     head = AuditHead.objects.filter(pk=1).first()
     if head is not None and (head.seq != last or (last and head.digest != previous)):
-        problems.append(f"the chain ends at row {last}, but its head says {head.seq}")
+        problems.append(
+            _("the chain ends at row %(last)s, but its head says %(head)s") % {"last": last, "head": head.seq}
+        )
     if head is None and rows:
-        problems.append("the chain has rows but no head")
+        problems.append(_("the chain has rows but no head"))
     return AuditReport(rows=rows, heads=len(heads), problems=problems)
 
 
@@ -129,7 +136,7 @@ def _locked_head() -> AuditHead:
 
 
 def _ref(actor: Actor) -> str:
-    row, _ = AuditName.objects.get_or_create(
+    row, _fresh = AuditName.objects.get_or_create(
         kind=actor.kind.value, key=actor.key, defaults={"ref": secrets.token_hex(16), "label": actor.label}
     )
     return row.ref
@@ -172,7 +179,9 @@ def _read_heads(folder: Path, problems: list[str]) -> dict[int, str]:
             body = {name: entry[name] for name in ("seq", "digest", "at")}
             public.verify(base64.b64decode(entry["signature"]), canonical_bytes(body))
         except (ValueError, KeyError, TypeError, InvalidSignature):
-            problems.append(f"line {number} of {path.name} is not a valid signed head")
+            problems.append(
+                _("line %(line)s of %(file)s is not a valid signed head") % {"line": number, "file": path.name}
+            )
             continue
         heads[int(entry["seq"])] = str(entry["digest"])
     return heads

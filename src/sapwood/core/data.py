@@ -3,9 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
+
+from django.utils.translation import gettext_noop
 
 JSON: TypeAlias = "str | int | float | bool | Sequence[JSON] | Mapping[str, JSON] | None"
+
+
+# Names that the log keeps in English and screens translate; every other name is a person's, a token's or a job's own.
+COMMAND_LINE: Final = gettext_noop("command line")
+A_READER: Final = gettext_noop("a reader")
 
 
 class ActorKind(StrEnum):
@@ -33,4 +40,4 @@ class Actor:
     @classmethod
     def command(cls) -> "Actor":
         """Whoever holds the operating account's shell."""
-        return cls(ActorKind.COMMAND, "cli", "command line")
+        return cls(ActorKind.COMMAND, "cli", COMMAND_LINE)

@@ -36,7 +36,7 @@ def one_time_link(user: User, *, base_url: str, now: dt.datetime, actor: Actor, 
     The page behind it only shows a button: a mail scanner that follows the link does not use it up.
     """
     if not dt.timedelta() < ttl <= LONGEST_TTL:
-        raise UsageError("A sign-in link lasts between a moment and 7 days", hint="Choose a shorter time.")
+        raise UsageError(_("A sign-in link lasts between a moment and 7 days"), hint=_("Choose a shorter time."))
     secret = new_secret()
     row = SignInLink.objects.create(user=user, digest=digest_of(secret), created_at=now, expires_at=now + ttl)
     details: dict[str, JSON] = {"link": str(row.uuid), "expires_at": row.expires_at.isoformat()}

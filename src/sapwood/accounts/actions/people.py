@@ -45,7 +45,9 @@ def create_person(
     try:
         validate_email(address)
     except ValidationError:
-        raise AddressError(f"{email} is not an e-mail address", hint="Write it as name@host.") from None
+        raise AddressError(
+            _("%(address)s is not an e-mail address") % {"address": email}, hint=_("Write it as name@host.")
+        ) from None
     if User.objects.filter(email__iexact=address).exists():
         raise AddressTakenError(
             _("%(address)s already has an account") % {"address": address}, hint=_("Grant that account a role instead.")

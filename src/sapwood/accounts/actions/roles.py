@@ -64,7 +64,10 @@ def revoke_role(user: User, *, role: Role | str, actor: Actor, now: dt.datetime,
     chosen, kind, key = _checked(role, scope)
     row = RoleGrant.objects.filter(user=user, role=chosen.value, scope_kind=kind, scope_key=key).first()
     if row is None:
-        raise NotFoundError(f"{user} does not hold the role {chosen.value}", hint="See 'sapwood accounts list'.")
+        raise NotFoundError(
+            _("%(person)s does not hold the role %(role)s") % {"person": user, "role": chosen.value},
+            hint=_("See 'sapwood accounts list'."),
+        )
     if not kind and chosen in ADMINISTERING:
         keep_an_administrator(user, role=chosen)
     details = _details(row)
@@ -79,7 +82,9 @@ def add_claim_rule(claim: str, *, value: str, role: Role | str, actor: Actor, no
     require(actor, MANAGE_PEOPLE)
     chosen, _kind, _key = _checked(role, None)
     if not claim.strip() or not value.strip():
-        raise RoleError("A claim and its value are both needed", hint="For example: groups and sapwood-reviewers.")
+        raise RoleError(
+            _("A claim and its value are both needed"), hint=_("For example: groups and sapwood-reviewers.")
+        )
     row, _fresh = ClaimRule.objects.get_or_create(
         claim=claim.strip(), value=value.strip(), role=chosen.value, defaults={"created_at": now}
     )
@@ -147,18 +152,21 @@ def _is_last(user: User, role: Role) -> bool:
 
 def _checked(role: Role | str, scope: Scope | None) -> tuple[Role, str, str]:
     here = ROLES_OF[settings.ROLE.get()]
-    names = ", ".join(item.value.replace("_", "-") for item in here)
+    hint = _("Use one of %(names)s.") % {"names": ", ".join(item.value.replace("_", "-") for item in here)}
     try:
         chosen = Role(role)
     except ValueError:
-        raise RoleError(f"There is no role {role}", hint=f"Use one of {names}.") from None
+        raise RoleError(_("There is no role %(role)s") % {"role": role}, hint=hint) from None
     if chosen not in here:
-        raise RoleError(f"The role {chosen.value} belongs to the other side", hint=f"Use one of {names}.")
+        raise RoleError(_("The role %(role)s belongs to the other side") % {"role": chosen.value}, hint=hint)
     if scope is None:
         return chosen, "", ""
     kind, key = scope
     if kind not in set(ScopeKind) or not key.strip():
-        raise RoleError(f"A role cannot be narrowed to {kind}:{key}", hint="Use channel:NAME or locale:CODE.")
+        raise RoleError(
+            _("A role cannot be narrowed to %(kind)s:%(key)s") % {"kind": kind, "key": key},
+            hint=_("Use channel:NAME or locale:CODE."),
+        )
     if chosen in ADMINISTERING:
         raise RoleError(
             _("The role “%(role)s” cannot be narrowed") % {"role": chosen.label},

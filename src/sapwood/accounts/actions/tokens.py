@@ -46,12 +46,13 @@ def create_token(
     if not name.strip() or not wanted:
         raise TokenError(_("A token needs a name and at least one permission"), hint=_("Say what it is for."))
     if not dt.timedelta() < ttl <= LONGEST_TTL:
-        raise TokenError("A token lasts between one day and 366 days", hint="Choose a shorter time.")
+        raise TokenError(_("A token lasts between one day and 366 days"), hint=_("Choose a shorter time."))
     for code in wanted:
         item = PERMISSIONS.get(code)
         if item is None or not item.by_token or not user_has(user, code, ANYWHERE, now=now):
             raise TokenError(
-                f"A token of {user} cannot carry the permission {code}", hint="It must be one that the owner has."
+                _("A token of %(person)s cannot carry the permission %(code)s") % {"person": user, "code": code},
+                hint=_("It must be one that the owner has."),
             )
     secret = TOKEN_PREFIX + new_secret()
     row = ApiToken.objects.create(
@@ -95,6 +96,6 @@ def authenticate_token(secret: str, *, now: dt.datetime) -> ApiToken | None:
 
 def _own_or_manage(user: User, actor: Actor) -> None:
     if actor.kind is ActorKind.TOKEN:
-        raise ForbiddenError("A token cannot make or end tokens", hint="Sign in on the page.")
+        raise ForbiddenError(_("A token cannot make or end tokens"), hint=_("Sign in on the page."))
     if actor.kind is not ActorKind.PERSON or actor.key != str(user.uuid):
         require(actor, MANAGE_PEOPLE)

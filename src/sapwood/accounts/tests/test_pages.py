@@ -5,6 +5,7 @@ import json
 
 import pytest
 from django.contrib.auth import get_user
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -215,8 +216,6 @@ def test_the_audit_page_survives_nonsense_in_its_address(admin):
 
 
 def test_the_audit_log_goes_page_by_page_without_gaps(admin, alice):
-    from django.db import transaction
-
     with transaction.atomic():
         for n in range(120):
             audit.record(actor=actor_for(alice), action="test.many", subject=f"thing:{n}", at=NOW)
@@ -240,6 +239,28 @@ def test_the_verify_page_sees_an_edited_row(admin):
     assert "The chain holds" in page(admin, "audit_verify")
     AuditRow.objects.filter(seq=1).update(subject="person:somebody-else")
     assert "row 1 was edited" in page(admin, "audit_verify")
+
+
+@pytest.mark.parametrize(
+    ("language", "who", "edited"),
+    [("es-419", "línea de comandos", "la fila 1 fue modificada"), ("ar", "سطر الأوامر", "عُدّل الصف 1")],
+)
+def test_the_audit_log_is_read_in_ones_language_and_exported_as_it_was_kept(admin, language, who, edited):
+    with transaction.atomic():
+        audit.record(actor=Actor.system("test.job"), action="test.done", subject="thing:1", at=NOW)
+    log = admin.get(reverse("accounts:audit"), headers={"accept-language": language}).text
+    assert f"<bdi>{who}</bdi>" in log
+    assert '<code class="code" dir="ltr">test.job</code>' in log
+    exported = admin.get(reverse("accounts:audit_export"), headers={"accept-language": language})
+    assert {json.loads(line)["actor"] for line in exported} == {"command line", "Alice", "test.job"}
+    AuditRow.objects.filter(seq=1).update(subject="person:somebody-else")
+    assert edited in admin.get(reverse("accounts:audit_verify"), headers={"accept-language": language}).text
+
+
+@pytest.mark.parametrize(("language", "scope"), [("es-419", "Canal"), ("ar", "القناة")])
+def test_my_account_says_what_a_role_is_narrowed_to(dave, language, scope):
+    grant_role(dave, role="auditor", scope=("channel", "security"), actor=CLI, now=NOW)
+    assert f"{scope} <bdi>security</bdi>" in come_in(dave).get("/accounts/", headers={"accept-language": language}).text
 
 
 def test_an_erased_person_is_named_nowhere_and_the_chain_holds(admin, dave, tmp_path):

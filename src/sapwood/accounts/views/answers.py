@@ -9,6 +9,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from sapwood.accounts.models import User
+from sapwood.console.phrases import say_error
 from sapwood.core.data import JSON
 from sapwood.core.errors import ForbiddenError, SapwoodError
 
@@ -27,7 +28,7 @@ def attempt(request: HttpRequest, do: Callable[[], Any], *, done: Any, back: str
     except SapwoodError as error:
         if error.http_status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise
-        messages.error(request, f"{error.message}. {error.hint}".strip())
+        messages.error(request, say_error(error))
     else:
         messages.success(request, str(done))
     return HttpResponseRedirect(back)

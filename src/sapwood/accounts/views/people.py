@@ -23,6 +23,7 @@ from sapwood.accounts.models import ClaimRule, RoleGrant, User
 from sapwood.accounts.permissions import MANAGE_PEOPLE, VIEW_PEOPLE
 from sapwood.accounts.queries import user_has
 from sapwood.accounts.views.answers import attempt, json_download
+from sapwood.console.phrases import say_error
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import SapwoodError
 
@@ -72,7 +73,7 @@ def invite(request: HttpRequest) -> HttpResponse:
                 now=now,
             )
         except SapwoodError as error:
-            form.add_error(None, f"{error.message}. {error.hint}")
+            form.add_error(None, say_error(error))
         else:
             messages.success(
                 request, _("A sign-in link is on its way to %(email)s; it works for 3 days.") % {"email": user.email}

@@ -141,8 +141,9 @@ def write(clean: str, text: Callable[[str], str] = lambda part: part) -> SafeStr
 def _bounded(html: str) -> str:
     if len(html) > MAX_MARKUP_CHARS:
         raise MarkupTooLargeError(
-            f"The text has {len(html):,} characters; at most {MAX_MARKUP_CHARS:,} can be shown.",
-            hint="Shorten it, or link to the whole of it.",
+            gettext("The text has %(n)s characters; at most %(most)s can be shown.")
+            % {"n": f"{len(html):,}", "most": f"{MAX_MARKUP_CHARS:,}"},
+            hint=gettext("Shorten it, or link to the whole of it."),
         )
     html = safe_characters(html)
     # HTML's parsing rules take quadratic time on bottomless nesting, so that never reaches the parser.

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from sapwood.formats.advisory import Advisory, Phase
 from sapwood.formats.announcement import Announcement
 from sapwood.formats.canonical import sha256_hex, strict_json
@@ -81,8 +83,9 @@ def read(raw: bytes) -> Doc:
     if isinstance(document, Release):
         return _of_release(document)
     raise FormatError(
-        f"This is a document of the type {type(document).__name__.lower()}, which people do not read",
-        hint="It is kept; nothing else is held up.",
+        _("This is a document of the type %(type)s, which people do not read")
+        % {"type": type(document).__name__.lower()},
+        hint=_("It is kept; nothing else is held up."),
     )
 
 
@@ -164,8 +167,9 @@ def stored(revision: Revision) -> Doc:
     raw = bytes(revision.raw)
     if sha256_hex(raw) != revision.sha256:
         raise FormatError(
-            f"The stored bytes of item {revision.item_id}, revision {revision.number}, were changed",
-            hint="Restore the database from a backup, and look at the audit log.",
+            _("The stored bytes of item %(id)s, revision %(revision)s, were changed")
+            % {"id": revision.item_id, "revision": revision.number},
+            hint=_("Restore the database from a backup, and look at the audit log."),
         )
     return read(raw)
 
@@ -174,7 +178,7 @@ def withdrawal(raw: bytes) -> Withdrawal:
     """A retraction from its bytes. Raises FormatError."""
     document = parse(raw).document
     if not isinstance(document, Retraction):
-        raise FormatError("This is not a retraction", hint="It is kept; nothing else is held up.")
+        raise FormatError(_("This is not a retraction"), hint=_("It is kept; nothing else is held up."))
     return Withdrawal(str(document.retracts), document.retracts_revision, document.reason, urgent=document.urgent)
 
 

@@ -15,6 +15,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from sapwood.core.errors import SapwoodError
 from sapwood.core.models import AuditRow
 from sapwood.formats.canonical import sha256_hex
@@ -188,7 +190,7 @@ def cleared(approval_id: int, now: dt.datetime, *, outlet: OutletKind, purpose: 
     """Clear one approval for one outlet, or raise the NotClearedError that says why not."""
     loaded = _load([approval_id])
     if approval_id not in loaded.approvals:
-        raise NotApprovedError("There is no such approval", hint="Approve the item first.")
+        raise NotApprovedError(_("There is no such approval"), hint=_("Approve the item first."))
     return _clear(loaded.approvals[approval_id], loaded, now, outlet, purpose)
 
 
@@ -209,15 +211,17 @@ def addressee(clearance: Cleared, person: Person, *, opted_in: bool) -> Addresse
     if clearance.seal is not _SEAL:
         raise ForgedError("Only the gate clears items", hint="Call sapwood.site.inbox.gate.cleared.")
     if person.confirmed_at is None:
-        raise NotAddressedError("This address was never confirmed")
+        raise NotAddressedError(_("This address was never confirmed"))
     if person.unsubscribed_at is not None:
-        raise NotAddressedError("This person unsubscribed")
+        raise NotAddressedError(_("This person unsubscribed"))
     if person.audience != clearance.audience:
-        raise NotAddressedError(f"This person does not belong to the {clearance.audience.label}")
+        raise NotAddressedError(
+            _("This person does not belong to the %(audience)s") % {"audience": clearance.audience.label}
+        )
     if clearance.audience is not Audience.ADMINISTRATORS and not opted_in:
-        raise NotAddressedError(f"This person did not ask for {clearance.channel}")
+        raise NotAddressedError(_("This person did not ask for %(channel)s") % {"channel": clearance.channel})
     if addresses.bounces(person.email):
-        raise NotAddressedError("Mail to this address is refused")
+        raise NotAddressedError(_("Mail to this address is refused"))
     return Addressee(person, clearance, _SEAL)
 
 
@@ -254,7 +258,7 @@ def _clear(approval: Approval, loaded: _Loaded, now: dt.datetime, outlet: Outlet
     _check_window(content, now, purpose)
     _check_upstream(approval, purpose)
     if outlet.value not in content["outlets"]:
-        raise OutletNotApprovedError(f"It was not approved for the {outlet.label}")
+        raise OutletNotApprovedError(_("It was not approved for the %(outlet)s") % {"outlet": outlet.label})
     if purpose is Purpose.SEND:
         _check_survey(content, now)
         _check_approvers(signers, now)
@@ -264,7 +268,8 @@ def _clear(approval: Approval, loaded: _Loaded, now: dt.datetime, outlet: Outlet
 def _content(approval: Approval) -> Mapping[str, Any]:
     if sha256_hex(approval.content.encode("utf-8")) != approval.digest:
         raise TamperedError(
-            "The approved text was changed in the database", hint="Look at the audit log, then approve the item anew."
+            _("The approved text was changed in the database"),
+            hint=_("Look at the audit log, then approve the item anew."),
         )
     content: Mapping[str, Any] = json.loads(approval.content)
     same = (
@@ -274,8 +279,8 @@ def _content(approval: Approval) -> Mapping[str, Any]:
     )
     if not same:
         raise TamperedError(
-            "The approval belongs to another item or audience",
-            hint="Look at the audit log, then approve the item anew.",
+            _("The approval belongs to another item or audience"),
+            hint=_("Look at the audit log, then approve the item anew."),
         )
     return content
 
@@ -293,19 +298,20 @@ def _check_signatures(approval: Approval, loaded: _Loaded) -> Sequence[Signature
         )
         if row.digest != approval.digest or not attested:
             raise TamperedError(
-                "An approval has no matching entry in the audit log", hint="Look at the audit log, then approve anew."
+                _("An approval has no matching entry in the audit log"),
+                hint=_("Look at the audit log, then approve anew."),
             )
     if not signers:
-        raise NotApprovedError("Nobody approved this", hint="Approve the item first.")
+        raise NotApprovedError(_("Nobody approved this"), hint=_("Approve the item first."))
     if len({row.person for row in signers}) < approval.people_needed:
-        raise SecondPersonError("A second person has to approve this", hint="Ask another administrator.")
+        raise SecondPersonError(_("A second person has to approve this"), hint=_("Ask another administrator."))
     return signers
 
 
 def _check_decision(approval: Approval) -> None:
     item = approval.item
     if item.decision != Decision.APPROVED or item.approval_id != approval.pk:
-        raise NotApprovedError("The approval was withdrawn or replaced", hint="Approve the item anew.")
+        raise NotApprovedError(_("The approval was withdrawn or replaced"), hint=_("Approve the item anew."))
 
 
 def _check_stage(approval: Approval, content: Mapping[str, Any], loaded: _Loaded) -> None:
@@ -314,12 +320,13 @@ def _check_stage(approval: Approval, content: Mapping[str, Any], loaded: _Loaded
     stage = Audience(policy.stage) if policy else Audience.ADMINISTRATORS
     if audience.reach > stage.reach:
         raise StageError(
-            f"The channel {content['channel']} is not open to {audience.label}",
-            hint="An administrator can open it under Trust.",
+            _("The channel %(channel)s is not open to %(audience)s")
+            % {"channel": content["channel"], "audience": audience.label},
+            hint=_("An administrator can open it under Trust."),
         )
     needed = people_needed(policy, audience)
     if needed > len({row.person for row in loaded.signatures.get(approval.pk, [])}):
-        raise SecondPersonError("A second person has to approve this", hint="Ask another administrator.")
+        raise SecondPersonError(_("A second person has to approve this"), hint=_("Ask another administrator."))
 
 
 def people_needed(policy: ChannelPolicy | None, audience: Audience) -> int:
@@ -330,33 +337,35 @@ def people_needed(policy: ChannelPolicy | None, audience: Audience) -> int:
 def _check_window(content: Mapping[str, Any], now: dt.datetime, purpose: Purpose) -> None:
     window = content["window"]
     if now < read_instant(window["from"]):
-        raise NotYetError("The approved window has not begun")
+        raise NotYetError(_("The approved window has not begun"))
     if window["until"] and now >= read_instant(window["until"]):
-        word = "delivered" if purpose is Purpose.SEND else "shown"
-        raise WindowOverError(f"The window in which this may be {word} has ended")
+        if purpose is Purpose.SEND:
+            raise WindowOverError(_("The window in which this may be delivered has ended"))
+        raise WindowOverError(_("The window in which this may be shown has ended"))
 
 
 def _check_upstream(approval: Approval, purpose: Purpose) -> None:
     upstream = approval.item.upstream
     if upstream == Upstream.FIXED_HERE:
-        raise NoLongerNeededError("The installed version holds the fix already")
+        raise NoLongerNeededError(_("The installed version holds the fix already"))
     if purpose is Purpose.SEND and upstream in {Upstream.RETRACTED, Upstream.SUPERSEDED}:
         raise WithdrawnUpstreamError(
-            "The source took this back after it was approved", hint="Look at the item and decide again."
+            _("The source took this back after it was approved"), hint=_("Look at the item and decide again.")
         )
 
 
 def _check_survey(content: Mapping[str, Any], now: dt.datetime) -> None:
     closes_at = content.get("survey_closes_at")
     if closes_at and now >= read_instant(closes_at):
-        raise SurveyOverError("The feedback request has closed")
+        raise SurveyOverError(_("The feedback request has closed"))
 
 
 def _check_approvers(signers: Sequence[Signature], now: dt.datetime) -> None:
     for row in signers:
         if not staff.still_may_approve(row.kind, row.person, now=now):
             raise ApproverError(
-                "Somebody who approved this may no longer approve", hint="Another administrator can approve it anew."
+                _("Somebody who approved this may no longer approve"),
+                hint=_("Another administrator can approve it anew."),
             )
 
 

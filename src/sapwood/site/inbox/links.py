@@ -6,6 +6,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from uuid import UUID
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from sapwood.core import settings as typed
 from sapwood.core.errors import SapwoodError, UsageError
@@ -43,10 +44,11 @@ def refuse_identifying(url: str) -> None:
     """Raise IdentifyingLinkError when an address of an item carries something that names a site or person."""
     if found := _PLACEHOLDER.search(url):
         raise IdentifyingLinkError(
-            f"The link has a place to be filled in: {found[0]}", hint="Links go out as they are; remove that part."
+            _("The link has a place to be filled in: %(place)s") % {"place": found[0]},
+            hint=_("Links go out as they are; remove that part."),
         )
     if why := identifying_part(url):
-        raise IdentifyingLinkError(f"The link {why}", hint="Use a link that is the same for everybody.")
+        raise IdentifyingLinkError(why, hint=_("Use a link that is the same for everybody."))
 
 
 def check_template(template: str) -> str:
@@ -55,18 +57,21 @@ def check_template(template: str) -> str:
     bare = re.sub(r"\{(\w+)\}", lambda found: "x" if found[1] in ALLOWED else found[0], text)
     if found := _PLACEHOLDER.search(bare):
         raise IdentifyingLinkError(
-            f"The placeholder {found[0]} is not allowed",
-            hint=f"Allowed are {', '.join('{' + name + '}' for name in sorted(ALLOWED))}: they identify nobody.",
+            _("The placeholder %(name)s is not allowed") % {"name": found[0]},
+            hint=_("Allowed are %(names)s: they identify nobody.")
+            % {"names": ", ".join(f"{{{name}}}" for name in sorted(ALLOWED))},
         )
     parts = _parts(bare)
     if parts is None or parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
         raise LinkTemplateError(
-            "The template is not an https address", hint="Such as https://survey.example.edu/{item}"
+            _("The template is not an https address"), hint=_("Such as https://survey.example.edu/{item}")
         )
     if parts.netloc != (_parts(text) or parts).netloc:
-        raise LinkTemplateError("The host of the template must be fixed", hint="Put placeholders after the host.")
+        raise LinkTemplateError(
+            _("The host of the template must be fixed"), hint=_("Put placeholders after the host.")
+        )
     if why := identifying_part(bare):
-        raise IdentifyingLinkError(f"The template {why}", hint="Use a link that is the same for everybody.")
+        raise IdentifyingLinkError(why, hint=_("Use a link that is the same for everybody."))
     return text
 
 
@@ -115,24 +120,24 @@ def hand_over(cleared: HandsOver, locale: str) -> str:
 
 
 def identifying_part(url: str) -> str:
-    """What in an address names a person or this site, in words; empty when nothing does."""
+    """What in an address names a person or this site, as a sentence; empty when nothing does."""
     parts = _parts(url)
     if parts is None:
-        return "cannot be read"
+        return _("The link cannot be read")
     query = [*parse_qsl(parts.query, keep_blank_values=True), *parse_qsl(parts.fragment, keep_blank_values=True)]
     for name, _value in query:
         plain = re.sub(r"^.*[\[.:]|\]$", "", name).strip().lower()
         if plain in IDENTIFYING or plain.replace("-", "_") in IDENTIFYING:
-            return f"carries “{name}”, which can name a person or a site"
+            return _("The link carries “%(name)s”, which can name a person or a site") % {"name": name}
     tail = unquote(f"{parts.path}?{parts.query}#{parts.fragment}")
     if _MAIL.search(tail):
-        return "carries a mail address"
+        return _("The link carries a mail address")
     host = (urlsplit(settings.BASE_URL).hostname or "").lower()
     if host and "." in host and host in tail.lower():
-        return "carries the address of this site"
+        return _("The link carries the address of this site")
     name = typed.SITE_NAME.get().strip().lower()
     if len(name) > 3 and name in tail.lower().replace("+", " ").replace("-", " "):  # noqa: PLR2004 - too short to tell
-        return "carries the name of this site"
+        return _("The link carries the name of this site")
     return ""
 
 

@@ -5,10 +5,12 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from sapwood.accounts.api import user_has
+from sapwood.console.phrases import say_noted
 from sapwood.console.registry import MenuEntry, Need, register_menu, register_need
 from sapwood.site.inbox import api, staff
 from sapwood.site.inbox.data import SEVERITIES, Decision, Upstream, is_security_channel
@@ -37,7 +39,7 @@ def needs(request: HttpRequest) -> Iterable[Need]:
     for waiting in api.held()[:3]:
         yield Need(
             severity="medium",
-            text=_("A delivery is held: %(why)s") % {"why": waiting.held},
+            text=format_html(_("A delivery is held: {why}"), why=say_noted(waiting.held)),
             url=reverse("inbox:review", args=[waiting.approval.item_id]),
             action=_("See"),
             at=waiting.due_at,

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils.safestring import SafeString
 
 from sapwood.core.markup import LinkReport, check_url, clean_text, render_markdown
 from sapwood.formats.publication import fill_placeholders, normal_locale, pick_locale
+from sapwood.site.inbox import words
 from sapwood.site.inbox.data import Link, Text
 
 MAX_LINE = 300
@@ -21,6 +23,11 @@ class ShownLink:
     kind: str
     title: str
     report: LinkReport
+
+    @property
+    def label(self) -> Any:
+        """What people press: the link's title, else what kind of link it is."""
+        return self.title or words.LINK_KINDS.get(self.kind, self.kind)
 
 
 @dataclass(frozen=True)

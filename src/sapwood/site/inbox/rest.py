@@ -3,6 +3,7 @@
 import datetime as dt
 from typing import Any
 
+from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -234,7 +235,7 @@ def _channels(request: Request) -> list[str] | None:
 def _may_view(request: Request, row: Item) -> None:
     channels = _channels(request)
     if channels is not None and row.channel not in channels:
-        raise ForbiddenError("You may not read this item", hint="Ask an administrator.")
+        raise ForbiddenError(_("You may not read this item."), hint=_("Ask an administrator."))
 
 
 class Items(APIView):

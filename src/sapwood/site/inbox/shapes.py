@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sapwood.formats.phrase import recalled
 from sapwood.site.inbox.content import read_pinned
 from sapwood.site.inbox.models import Approval, Delivery, Item
 from sapwood.site.inbox.queries.review import Review
@@ -38,7 +39,7 @@ def review_dict(found: Review) -> dict[str, Any]:
         **item_dict(found.item),
         "seen": found.seen,
         "problem": found.problem,
-        "verdict_reasons": found.item.verdict_reasons,
+        "verdict_reasons": [str(reason) for reason in recalled(found.item.verdict_reasons)],
         "texts": {language.locale: language.final.as_dict() for language in found.languages},
         "changed_here": [language.locale for language in found.languages if language.local],
         "behind": [language.locale for language in found.languages if language.behind],

@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from sapwood.accounts.api import (
@@ -72,7 +73,7 @@ def human_behind(actor: Actor) -> str:
 def require_approver(actor: Actor, obj: Scoped) -> None:
     """Let pass only a human being who may approve: no job, no rule, nothing that runs by itself."""
     if actor.kind is ActorKind.SYSTEM:
-        raise ForbiddenError("Background work approves nothing", hint="A person has to approve it.")
+        raise ForbiddenError(gettext("Background work approves nothing"), hint=gettext("A person has to approve it."))
     require(actor, APPROVE, obj)
 
 

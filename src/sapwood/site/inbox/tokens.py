@@ -5,6 +5,7 @@ from typing import Final
 from uuid import UUID
 
 from django.core import signing
+from django.utils.translation import gettext as _
 
 from sapwood.core.errors import SapwoodError
 from sapwood.site.inbox.models import Person
@@ -37,15 +38,15 @@ def manage(person: Person) -> str:
 
 def read(token: str, purpose: str, *, now: dt.datetime) -> Person:
     """The person whose link this is. Raises BadLinkError."""
-    hint = "Ask for a new one."
+    hint = _("Ask for a new one.")
     try:
         data = signing.loads(token, salt=f"{_SALT}.{purpose}")
         uuid, secret, until = UUID(data["p"]), UUID(data["s"]), data.get("u")
     except (signing.BadSignature, KeyError, ValueError, TypeError) as error:
-        raise BadLinkError("This link does not work", hint=hint) from error
+        raise BadLinkError(_("This link does not work"), hint=hint) from error
     person = Person.objects.filter(uuid=uuid, secret=secret).first()
     if person is None or (until is not None and now.timestamp() > until):
-        raise BadLinkError("This link was used already or is too old", hint=hint)
+        raise BadLinkError(_("This link was used already or is too old"), hint=hint)
     return person
 
 

@@ -19,6 +19,11 @@ KINDS: Mapping[str, Any] = {
     "event": gettext_lazy("event"),
     "case_study": gettext_lazy("case study"),
     "election": gettext_lazy("election"),
+    # Of what cannot be read, only the type of the document is known.
+    "announcement": gettext_lazy("announcement"),
+    "release": gettext_lazy("release"),
+    "retraction": gettext_lazy("retraction"),
+    "unknown": gettext_lazy("unknown"),
 }
 SEVERITIES: Mapping[str, Any] = {
     "none": gettext_lazy("no severity"),
@@ -26,6 +31,13 @@ SEVERITIES: Mapping[str, Any] = {
     "medium": gettext_lazy("medium"),
     "high": gettext_lazy("high"),
     "critical": gettext_lazy("critical"),
+}
+LINK_KINDS: Mapping[str, Any] = {
+    "survey": gettext_lazy("Survey"),
+    "forum": gettext_lazy("Forum"),
+    "documentation": gettext_lazy("Documentation"),
+    "registration": gettext_lazy("Registration"),
+    "source": gettext_lazy("Source"),
 }
 
 

@@ -4,6 +4,8 @@ import datetime as dt
 from collections.abc import Sequence
 
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from sapwood.core import audit
 from sapwood.core.data import Actor
@@ -88,7 +90,7 @@ def approve(
     item = locked(item_id)
     staff.require_approver(actor, item)
     if item.decision == Decision.APPROVED and item.upstream in {Upstream.CURRENT, Upstream.EXPIRED}:
-        raise DecidedError("This item is approved already", hint="Withdraw the approval first, or leave it.")
+        raise DecidedError(_("This item is approved already"), hint=_("Withdraw the approval first, or leave it."))
     _approvable(item)
     draft = content.draft(item)
     _as_seen(draft, choices, seen)
@@ -96,7 +98,7 @@ def approve(
     _check(draft, wanted, now=now, confirm_removed_links=confirm_removed_links)
     policy = ChannelPolicy.objects.filter(channel=item.channel).first()
     row = _pin(draft, wanted, needed=gate.people_needed(policy, wanted.audience), now=now)
-    let_go(item, why="A newer approval replaced this one", now=now)
+    let_go(item, why=gettext_noop("A newer approval replaced this one"), now=now)
     _sign(row, item, actor=actor, now=now, first=True)
     item.approval = row
     item.acknowledged_revision = item.revision
@@ -119,15 +121,19 @@ def second(item_id: int, *, digest: str, actor: Actor, now: dt.datetime) -> Appr
     staff.require_approver(actor, item)
     row = item.approval
     if row is None or item.decision != Decision.IN_REVIEW:
-        raise DecidedError("No approval waits for a second person", hint="Reload the page.")
+        raise DecidedError(_("No approval waits for a second person"), hint=_("Reload the page."))
     if digest != row.digest or row.revision != item.revision:
-        raise StaleError("What you read is not what waits for approval", hint="Reload, read it again, then decide.")
+        raise StaleError(
+            _("What you read is not what waits for approval"), hint=_("Reload, read it again, then decide.")
+        )
     if Signature.objects.filter(approval=row, person=staff.human_behind(actor)).exists():
-        raise SamePersonError("You approved this already", hint="The second approval has to come from another person.")
+        raise SamePersonError(
+            _("You approved this already"), hint=_("The second approval has to come from another person.")
+        )
     _approvable(item)
     draft = content.draft(item)
     if draft.doc.survey_closes_at is not None and draft.doc.survey_closes_at <= now:
-        raise SurveyClosedError("The feedback request has closed", hint="Reject or archive it.")
+        raise SurveyClosedError(_("The feedback request has closed"), hint=_("Reject or archive it."))
     _sign(row, item, actor=actor, now=now, first=False)
     if Signature.objects.filter(approval=row).values("person").distinct().count() >= row.people_needed:
         _let_through(item, row, now=now)
@@ -136,22 +142,24 @@ def second(item_id: int, *, digest: str, actor: Actor, now: dt.datetime) -> Appr
 
 def _approvable(item: Item) -> None:
     if not item.readable:
-        raise NotApprovableError("This item cannot be read here, so nobody can have seen it", hint="Archive it.")
+        raise NotApprovableError(
+            _("This item cannot be read here, so nobody can have seen it"), hint=_("Archive it.")
+        )
     if item.upstream == Upstream.RETRACTED:
-        raise NotApprovableError("The source took this item back", hint="Reject it, or write your own message.")
+        raise NotApprovableError(_("The source took this item back"), hint=_("Reject it, or write your own message."))
     if item.upstream == Upstream.FIXED_HERE:
-        raise NotApprovableError("The installed version holds the fix already", hint="Archive it.")
+        raise NotApprovableError(_("The installed version holds the fix already"), hint=_("Archive it."))
     if item.upstream == Upstream.SUPERSEDED:
-        raise NotApprovableError("A newer item replaces this one", hint="Approve the newer one.")
+        raise NotApprovableError(_("A newer item replaces this one"), hint=_("Approve the newer one."))
 
 
 def _as_seen(draft: content.Draft, choices: Choices, seen: str) -> None:
     if seen and seen != draft.seen:
-        raise StaleError("The item changed after you read it", hint="Reload, read it again, then decide.")
+        raise StaleError(_("The item changed after you read it"), hint=_("Reload, read it again, then decide."))
     if not seen and choices.audience is not Audience.ADMINISTRATORS:
         raise UnseenError(
-            f"An approval for {choices.audience.value} names the hash of what was read",
-            hint="Take it from 'sapwood inbox show' and pass it with --seen.",
+            _("An approval for %(audience)s names the hash of what was read") % {"audience": choices.audience.label},
+            hint=_("Take it from 'sapwood inbox show' and pass it with --seen."),
         )
 
 
@@ -175,23 +183,25 @@ def _check(draft: content.Draft, choices: Choices, *, now: dt.datetime, confirm_
     stage = Audience(policy.stage) if policy else Audience.ADMINISTRATORS
     if choices.audience.reach > stage.reach:
         raise ChannelClosedError(
-            f"The channel {item.channel} is not open to {choices.audience.value}", hint="Open it under Trust first."
+            _("The channel %(channel)s is not open to %(audience)s")
+            % {"channel": item.channel, "audience": choices.audience.label},
+            hint=_("Open it under Trust first."),
         )
     if not choices.outlets:
-        raise UsageError("Choose at least one outlet", hint="The announcements page is the usual one.")
+        raise UsageError(_("Choose at least one outlet"), hint=_("The announcements page is the usual one."))
     if missing := [locale for locale in choices.locales if locale not in draft.texts]:
-        raise UsageError(f"There is no text in {', '.join(missing)}", hint="Translate it first, or leave it out.")
+        raise UsageError(
+            _("There is no text in %(locales)s") % {"locales": ", ".join(missing)},
+            hint=_("Translate it first, or leave it out."),
+        )
     if window is not None and window.end is not None and window.end <= max(window.start, now):
-        raise UsageError("The window ends before it begins", hint="Choose a later end.")
+        raise UsageError(_("The window ends before it begins"), hint=_("Choose a later end."))
     if draft.doc.survey_closes_at is not None and draft.doc.survey_closes_at <= now:
-        raise SurveyClosedError("The feedback request has closed", hint="Reject or archive it.")
+        raise SurveyClosedError(_("The feedback request has closed"), hint=_("Reject or archive it."))
     for link in draft.doc.links:
         links.refuse_identifying(link.url)
     if not confirm_removed_links and is_security(draft) and (lost := draft.removed_links()):
-        raise LinkRemovedError(
-            f"The text lost {_listed(lost)}, which the source gives in a security item",
-            hint="Put it back, or confirm that it is left out on purpose.",
-        )
+        raise LinkRemovedError(_lost(lost), hint=_("Put it back, or confirm that it is left out on purpose."))
 
 
 def is_security(draft: content.Draft) -> bool:
@@ -199,8 +209,11 @@ def is_security(draft: content.Draft) -> bool:
     return is_security_channel(draft.item.channel) or draft.doc.kind in {"advisory", "security_pre_announcement"}
 
 
-def _listed(found: Sequence[str]) -> str:
-    return ", ".join(found[:3]) + (" and others" if len(found) > 3 else "")  # noqa: PLR2004 - a readable line
+def _lost(found: Sequence[str]) -> str:
+    named = {"addresses": ", ".join(found[:3])}
+    if len(found) > 3:  # noqa: PLR2004 - a readable line
+        return _("The text lost %(addresses)s and others, which the source gives in a security item") % named
+    return _("The text lost %(addresses)s, which the source gives in a security item") % named
 
 
 def _pin(draft: content.Draft, choices: Choices, *, needed: int, now: dt.datetime) -> Approval:

@@ -3,6 +3,8 @@
 import datetime as dt
 
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from sapwood.core import audit
 from sapwood.core.data import JSON, Actor
@@ -24,7 +26,7 @@ def locked(item_id: int) -> Item:
     """The item, locked for the rest of the transaction. Raises NotFoundError."""
     item = Item.objects.select_for_update().filter(pk=item_id).first()
     if item is None:
-        raise NotFoundError(f"There is no item {item_id}", hint="See 'sapwood inbox list'.")
+        raise NotFoundError(_("There is no item %(id)s") % {"id": item_id}, hint=_("See 'sapwood inbox list'."))
     return item
 
 
@@ -63,7 +65,9 @@ def snooze(item_id: int, *, until: dt.datetime, actor: Actor, now: dt.datetime) 
     staff.require(actor, staff.DECIDE, item)
     _not_approved(item)
     if not now < until <= now + MAX_SNOOZE:
-        raise UsageError("An item can be snoozed from now up to a year", hint="Choose a later day, or archive it.")
+        raise UsageError(
+            _("An item can be snoozed from now up to a year"), hint=_("Choose a later day, or archive it.")
+        )
     item.snoozed_until = until
     return _decide(item, Decision.SNOOZED, actor=actor, now=now, details={"until": until.isoformat()})
 
@@ -83,9 +87,9 @@ def withdraw(item_id: int, *, actor: Actor, now: dt.datetime, reason: str = "") 
     item = locked(item_id)
     staff.require(actor, staff.APPROVE, item)
     if item.approval_id is None:
-        raise DecidedError("This item is not approved", hint="Reload the page.")
+        raise DecidedError(_("This item is not approved"), hint=_("Reload the page."))
     details: dict[str, JSON] = {"approval": item.approval_id, "reason": reason[:500]}
-    let_go(item, why="The approval was withdrawn", now=now)
+    let_go(item, why=gettext_noop("The approval was withdrawn"), now=now)
     return _decide(item, Decision.REJECTED, actor=actor, now=now, details=details, action="inbox.withdraw")
 
 
@@ -95,7 +99,7 @@ def keep_approved(item_id: int, *, actor: Actor, now: dt.datetime) -> Item:
     item = locked(item_id)
     staff.require(actor, staff.APPROVE, item)
     if item.decision != Decision.APPROVED:
-        raise DecidedError("This item is not approved", hint="Reload the page.")
+        raise DecidedError(_("This item is not approved"), hint=_("Reload the page."))
     item.acknowledged_revision = item.revision
     item.raised_at = None
     item.save(update_fields=["acknowledged_revision", "raised_at"])
@@ -110,7 +114,10 @@ def keep_approved(item_id: int, *, actor: Actor, now: dt.datetime) -> Item:
 
 
 def let_go(item: Item, *, why: str, now: dt.datetime) -> None:
-    """Cancel what waits under the item's approval and unlink it, inside the caller's transaction."""
+    """Cancel what waits under the item's approval and unlink it, inside the caller's transaction.
+
+    `why` is kept in English; pages translate it where they know the sentence.
+    """
     if item.approval_id is None:
         return
     cancel_waiting(item.approval_id, why=why, now=now)
@@ -126,7 +133,7 @@ def cancel_waiting(approval_id: int, *, why: str, now: dt.datetime) -> int:
 
 def _not_approved(item: Item) -> None:
     if item.decision == Decision.APPROVED:
-        raise DecidedError("This item is approved", hint="Withdraw the approval first.")
+        raise DecidedError(_("This item is approved"), hint=_("Withdraw the approval first."))
 
 
 def _decide(  # noqa: PLR0913 - one place writes every decision
@@ -143,7 +150,7 @@ def _decide(  # noqa: PLR0913 - one place writes every decision
     if decision is not Decision.SNOOZED:
         item.snoozed_until = None
     if before == Decision.IN_REVIEW and decision is not Decision.IN_REVIEW:
-        let_go(item, why="The item was decided otherwise", now=now)
+        let_go(item, why=gettext_noop("The item was decided otherwise"), now=now)
     item.decision = decision
     item.decided_at = None if decision in {Decision.NEW, Decision.IN_REVIEW} else now
     item.raised_at = (item.raised_at or now) if raise_hand else None

@@ -14,6 +14,8 @@ from uuid import uuid4
 from django.core.mail import get_connection
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from sapwood.core import audit, jobs
 from sapwood.core.clock import Clock
@@ -57,7 +59,9 @@ def deliver_at_home(approval_id: int, *, now: dt.datetime) -> None:
     for dispatch in due.order_by("id"):
         kind = OutletKind(dispatch.outlet)
         try:
-            clearance = gate.cleared(approval_id, now, outlet=kind)
+            # Why the gate is closed is kept, so it is said in English, whoever's press of a button asked.
+            with override("en"):
+                clearance = gate.cleared(approval_id, now, outlet=kind)
         except gate.NotClearedError as error:
             hold(dispatch, error, now=now)
             continue
@@ -266,7 +270,7 @@ def _addressee(row: Delivery, now: dt.datetime) -> gate.Addressee:
     Item.objects.select_for_update().get(pk=row.approval.item_id)
     clearance = gate.cleared(row.approval_id, now, outlet=OutletKind.MAIL)
     if row.person is None:
-        raise gate.NotAddressedError("This person was erased")
+        raise gate.NotAddressedError(_("This person was erased"))
     opted_in = StreamOptIn.objects.filter(person=row.person, channel=clearance.channel).exists()
     return gate.addressee(clearance, row.person, opted_in=opted_in)
 
@@ -328,7 +332,7 @@ def _claim_webhook(pk: int, now: dt.datetime) -> tuple[gate.Cleared, Delivery, O
         Item.objects.select_for_update().get(pk=row.approval.item_id)
         clearance = gate.cleared(row.approval_id, now, outlet=OutletKind.WEBHOOK)
         if config is None or config.audience != clearance.audience:
-            raise gate.NotAddressedError("This receiver was removed")
+            raise gate.NotAddressedError(_("This receiver was removed"))
     except gate.NotClearedError as error:
         _not_cleared(row, error, now)
         return None

@@ -3,7 +3,10 @@
 import datetime as dt
 
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from sapwood.console import figures
 from sapwood.core import audit
 from sapwood.core.data import Actor
 from sapwood.core.errors import ConflictError, UsageError
@@ -29,7 +32,9 @@ def answer(item_id: int, text: str, *, actor: Actor, now: dt.datetime) -> Feedba
     item = _request(item_id, actor, now)
     words = safe_characters(text).strip()
     if not words or len(words) > MAX_ANSWER:
-        raise UsageError("An answer has words", hint=f"At most {MAX_ANSWER:,} characters.")
+        raise UsageError(
+            _("An answer has words"), hint=_("At most %(n)s characters.") % {"n": figures.number(MAX_ANSWER)}
+        )
     row = FeedbackAnswer.objects.create(item=item, text=words, revision=item.revision, at=now)
     audit.record(actor=actor, action="inbox.answer", subject=item.subject, at=now, details={"answer": row.pk})
     return row
@@ -40,9 +45,9 @@ def hand_over(item_id: int, template: str, *, actor: Actor, now: dt.datetime) ->
     """Send readers to the institution's own tool, by a link that identifies nobody; from the next approval on."""
     item = _request(item_id, actor, now)
     checked = links.check_template(template)
-    row, _ = HandOver.objects.update_or_create(item=item, defaults={"template": checked, "at": now})
+    row, _fresh = HandOver.objects.update_or_create(item=item, defaults={"template": checked, "at": now})
     if item.decision == Decision.IN_REVIEW:
-        let_go(item, why="The link was changed before the second approval", now=now)
+        let_go(item, why=gettext_noop("The link was changed before the second approval"), now=now)
         item.save()
     audit.record(actor=actor, action="inbox.hand_over", subject=item.subject, at=now, details={"template": checked})
     return row
@@ -52,7 +57,7 @@ def _request(item_id: int, actor: Actor, now: dt.datetime) -> Item:
     item = locked(item_id)
     staff.require(actor, staff.DECIDE, item)
     if item.kind != "feedback_request":
-        raise NotARequestError("This item asks for no feedback", hint="Approve it, or reject it.")
+        raise NotARequestError(_("This item asks for no feedback"), hint=_("Approve it, or reject it."))
     if item.survey_closes_at is not None and item.survey_closes_at <= now:
-        raise SurveyClosedError("The feedback request has closed", hint="Archive it.")
+        raise SurveyClosedError(_("The feedback request has closed"), hint=_("Archive it."))
     return item

@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from sapwood.core import audit
 from sapwood.core.data import Actor
@@ -34,14 +35,17 @@ def subscribe_feed(name: str, url: str, *, actor: Actor, now: dt.datetime) -> Fe
     staff.require(actor, staff.TRUST)
     label = name.strip().lower().replace("_", "-")
     if not label or len(label) > MAX_NAME or not all(part.isascii() and part.isalnum() for part in label.split("-")):
-        raise UsageError("A short name has letters, digits and hyphens", hint=f"At most {MAX_NAME}, such as blog.")
+        raise UsageError(
+            _("A short name has letters, digits and hyphens"), hint=_("At most %(n)s, such as blog.") % {"n": MAX_NAME}
+        )
     judged = check_url(url)
     if not judged.ok or not url.startswith("https://"):
         raise UsageError(
-            f"This address cannot be read: {judged.why or 'it is not https'}", hint="Give an https address."
+            _("This address cannot be read: %(why)s") % {"why": judged.why or _("it is not https")},
+            hint=_("Give an https address."),
         )
     if FeedSubscription.objects.filter(name=label).exists() or FeedSubscription.objects.filter(url=url).exists():
-        raise ConflictError("This feed is read already", hint="Choose another name, or leave it.")
+        raise ConflictError(_("This feed is read already"), hint=_("Choose another name, or leave it."))
     row = FeedSubscription.objects.create(name=label, url=url, state=_packed(FeedState(url)), next_at=now)
     know_channel(row.channel, subscription=UNSIGNED, now=now)
     audit.record(actor=actor, action="inbox.subscribe_feed", subject=f"feed:{label}", at=now, details={"url": url})
@@ -54,7 +58,7 @@ def unsubscribe_feed(feed_id: int, *, actor: Actor, now: dt.datetime) -> None:
     staff.require(actor, staff.TRUST)
     row = FeedSubscription.objects.filter(pk=feed_id).first()
     if row is None:
-        raise NotFoundError("There is no such feed")
+        raise NotFoundError(_("There is no such feed"))
     audit.record(actor=actor, action="inbox.unsubscribe_feed", subject=f"feed:{row.name}", at=now)
     row.delete()
 

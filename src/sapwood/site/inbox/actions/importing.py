@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from django.db import InterfaceError, OperationalError, transaction
+from django.utils.translation import gettext as _
 
 from sapwood.core import audit
 from sapwood.core.data import Actor
 from sapwood.formats.canonical import sha256_hex
 from sapwood.formats.errors import FormatError
+from sapwood.formats.phrase import recorded
 from sapwood.site.inbox import documents
 from sapwood.site.inbox.actions import taking_back
 from sapwood.site.inbox.data import (
@@ -133,15 +135,16 @@ def take_in(
 
 def _read(row: Received, said: str, *, now: dt.datetime, actor: Actor, facts: SiteFactsSource, tally: "_Tally") -> None:
     if sha256_hex(row.raw) != row.sha256:
-        raise FormatError("The stored bytes are not those that were verified", hint="Pull the channel again.")
+        raise FormatError(_("The stored bytes are not those that were verified"), hint=_("Pull the channel again."))
     if row.type == "retraction":
         tally.retracted += taking_back.retract(documents.withdrawal(row.raw), row, now=now, actor=actor)
     else:
         doc = documents.read(row.raw)
         if doc.channel != said:
             raise FormatError(
-                f"It says that it belongs to the channel {doc.channel}, but came on {said}",
-                hint="Tell its publisher.",
+                _("It says that it belongs to the channel %(named)s, but came on %(channel)s")
+                % {"named": doc.channel, "channel": said},
+                hint=_("Tell its publisher."),
             )
         _arrive(row, doc, now=now, actor=actor, facts=facts, tally=tally)
 
@@ -236,7 +239,7 @@ def _judge(item: Item, doc: documents.Doc, *, now: dt.datetime, facts: SiteFacts
         return
     found = facts.judge(doc.condition, now=now)
     item.verdict = Verdict(str(found.answer))
-    item.verdict_reasons = [str(reason) for reason in found.reasons][:20]
+    item.verdict_reasons = recorded(list(found.reasons)[:20])
 
 
 def _is_live(item: Item, now: dt.datetime) -> bool:
@@ -369,9 +372,9 @@ def _unreadable(row: Received, error: str, *, now: dt.datetime, actor: Actor, ta
             note=note,
             decision=Decision.ARCHIVED if quiet else Decision.NEW,
             kind=row.type or "unknown",
-            title=f"{row.type or 'Publication'} {row.uuid}",
+            title=str(row.uuid),
             verdict=Verdict.UNKNOWN,
-            verdict_reasons=[error],
+            verdict_reasons=[recorded(error)],
             revision=row.revision,
             received_at=row.received_at,
             raised_at=None if quiet else now,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from sapwood.core import audit
 from sapwood.core.data import Actor
@@ -33,8 +34,8 @@ def set_public(outlet: OutletKind, audience: Audience, *, public: bool, actor: A
     """Let strangers read page or feed of one audience, or only people who signed in."""
     staff.require(actor, staff.TRUST)
     if outlet not in {OutletKind.PAGE, OutletKind.FEED}:
-        raise UsageError("Only page and feed can be public")
-    row, _ = OutletConfig.objects.get_or_create(outlet=outlet, audience=audience, name="")
+        raise UsageError(_("Only page and feed can be public"))
+    row, _fresh = OutletConfig.objects.get_or_create(outlet=outlet, audience=audience, name="")
     row.public = public
     row.save(update_fields=["public"])
     _audit("outlet.public", f"outlet:{outlet.value}:{audience.value}", actor, now, public=public)
@@ -49,11 +50,13 @@ def add_webhook(
     staff.require(actor, staff.TRUST)
     label = clean_text(name, 60)
     if not label:
-        raise UsageError("The receiver needs a name")
+        raise UsageError(_("The receiver needs a name"))
     if not url.startswith("https://") and not (allow_private and url.startswith("http://")):
-        raise UsageError("The receiver needs an https address", hint="http is possible inside your own network only.")
+        raise UsageError(
+            _("The receiver needs an https address"), hint=_("http is possible inside your own network only.")
+        )
     if OutletConfig.objects.filter(outlet=OutletKind.WEBHOOK, audience=audience, name=label).exists():
-        raise ConflictError("There is a receiver of this name", hint="Choose another name.")
+        raise ConflictError(_("There is a receiver of this name"), hint=_("Choose another name."))
     row = OutletConfig.objects.create(
         outlet=OutletKind.WEBHOOK, audience=audience, name=label, url=url[:1000], allow_private=allow_private
     )
@@ -66,7 +69,7 @@ def remove_webhook(webhook: UUID, *, actor: Actor, now: dt.datetime) -> None:
     """Send nothing more to a receiver."""
     staff.require(actor, staff.TRUST)
     if not OutletConfig.objects.filter(uuid=webhook, outlet=OutletKind.WEBHOOK).delete()[0]:
-        raise NotFoundError("There is no such receiver")
+        raise NotFoundError(_("There is no such receiver"))
     _audit("outlet.remove_webhook", f"webhook:{webhook}", actor, now)
 
 
@@ -76,7 +79,7 @@ def renew_webhook_secret(webhook: UUID, *, actor: Actor, now: dt.datetime) -> Ou
     staff.require(actor, staff.TRUST)
     row = OutletConfig.objects.select_for_update().filter(uuid=webhook, outlet=OutletKind.WEBHOOK).first()
     if row is None:
-        raise NotFoundError("There is no such receiver")
+        raise NotFoundError(_("There is no such receiver"))
     row.generation += 1
     row.save(update_fields=["generation"])
     _audit("outlet.renew_secret", f"webhook:{webhook}", actor, now)
@@ -88,7 +91,7 @@ def set_brand(values: BrandValues, *, actor: Actor, now: dt.datetime) -> Brand:
     """The institution's name and colours, from the next approval on: approved items keep theirs."""
     staff.require(actor, staff.TRUST)
     if not _COLOUR.fullmatch(values.accent.lower()):
-        raise UsageError("The colour is written as #rrggbb", hint="Such as #1f6f54.")
+        raise UsageError(_("The colour is written as #rrggbb"), hint=_("Such as #1f6f54."))
     row = content.brand()
     row.name, row.accent = clean_text(values.name, 120), values.accent.lower()
     row.contact, row.sign_off = values.contact.strip(), clean_text(values.sign_off, 300)
@@ -104,11 +107,15 @@ def add_rule(
     """File or mute what arrives on a channel or of a kind, below a severity. No rule can approve."""
     staff.require(actor, staff.TRUST)
     if not channel and not kind:
-        raise UsageError("A rule names a channel or a kind", hint="A rule for everything would hide everything.")
+        raise UsageError(
+            _("A rule names a channel or a kind"), hint=_("A rule for everything would hide everything.")
+        )
     if below not in SEVERITIES:
-        raise UsageError("There is no such severity", hint=f"Use one of {', '.join(SEVERITIES)}.")
+        raise UsageError(
+            _("There is no such severity"), hint=_("Use one of %(names)s.") % {"names": ", ".join(SEVERITIES)}
+        )
     if Rule.objects.filter(channel=channel, kind=kind, effect=effect).exists():
-        raise ConflictError("There is such a rule already")
+        raise ConflictError(_("There is such a rule already"))
     row = Rule.objects.create(channel=channel, kind=kind, below_severity=below, effect=effect, created_at=now)
     _audit("rule.add", f"rule:{row.pk}", actor, now, channel=channel, kind=kind, below=below, effect=effect.value)
     return row
@@ -119,7 +126,7 @@ def remove_rule(rule_id: int, *, actor: Actor, now: dt.datetime) -> None:
     """Take a rule away; what it did stays done."""
     staff.require(actor, staff.TRUST)
     if not Rule.objects.filter(pk=rule_id).delete()[0]:
-        raise NotFoundError("There is no such rule")
+        raise NotFoundError(_("There is no such rule"))
     _audit("rule.remove", f"rule:{rule_id}", actor, now)
 
 

@@ -11,9 +11,12 @@ from uuid import UUID, uuid4
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from sapwood.console import figures
 from sapwood.core import audit
-from sapwood.core.data import JSON, Actor, ActorKind
+from sapwood.core.data import A_READER, JSON, Actor, ActorKind
 from sapwood.core.errors import ConflictError, NotFoundError, SapwoodError, UsageError
 from sapwood.formats.publication import normal_locale
 from sapwood.site.inbox import addresses, letters, staff, tokens
@@ -90,7 +93,7 @@ def add_person(
     staff.require(actor, staff.PEOPLE)
     address = clean_address(email)
     if Person.objects.filter(email__iexact=address).exists():
-        raise ConflictError("This address is on the list already", hint="See 'sapwood people list'.")
+        raise ConflictError(_("This address is on the list already"), hint=_("See 'sapwood people list'."))
     row = Person.objects.create(
         email=address, audience=audience, locale=clean_locale(locale), source=source, confirmed_at=now, added_at=now
     )
@@ -142,13 +145,14 @@ def _import_row(entry: dict[str, Any], *, now: dt.datetime, apply: bool) -> str:
 
 def _parse(raw: bytes, audience: Audience) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
     if len(raw) > MAX_CSV_BYTES:
-        raise CsvError("The file is too large", hint=f"At most {MAX_CSV_BYTES:,} bytes.")
+        most = figures.number(MAX_CSV_BYTES)
+        raise CsvError(_("The file is too large"), hint=_("At most %(n)s bytes.") % {"n": most})
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise CsvError("The file is not UTF-8", hint="Save it as “CSV UTF-8”.") from error
+        raise CsvError(_("The file is not UTF-8"), hint=_("Save it as “CSV UTF-8”.")) from error
     if "\x00" in text:
-        raise CsvError("The file holds NUL characters", hint="Save it as “CSV UTF-8”.")
+        raise CsvError(_("The file holds NUL characters"), hint=_("Save it as “CSV UTF-8”."))
     reader = csv.DictReader(io.StringIO(text, newline=""), dialect=_dialect(text), strict=True)
     found: dict[str, dict[str, Any]] = {}
     refused: list[tuple[int, str]] = []
@@ -156,23 +160,28 @@ def _parse(raw: bytes, audience: Audience) -> tuple[list[dict[str, Any]], list[t
         names = [(name or "").strip().lower() for name in reader.fieldnames or []]
         if "email" not in names:
             raise CsvError(
-                "The first line has no column named email", hint="Columns: email, audience, locale, threshold."
+                _("The first line has no column named email"),
+                hint=_("Columns: email, audience, locale, threshold, digest."),
             )
         reader.fieldnames = names
         for cells in reader:
             if len(found) + len(refused) >= MAX_ROWS:
-                raise CsvError("The file has too many lines", hint=f"At most {MAX_ROWS:,}.")
+                raise CsvError(
+                    _("The file has too many lines"), hint=_("At most %(n)s.") % {"n": figures.number(MAX_ROWS)}
+                )
             try:
                 entry = _entry(cells, audience)
             except UsageError as error:
                 refused.append((reader.line_num, error.message))
                 continue
             if entry["email"] in found:
-                refused.append((reader.line_num, "The address stands in the file twice"))
+                refused.append((reader.line_num, _("The address stands in the file twice")))
                 continue
             found[entry["email"]] = entry
     except csv.Error as error:
-        raise CsvError(f"Line {reader.line_num} cannot be read: {error}", hint="Check its quotes.") from error
+        raise CsvError(
+            _("Line %(n)s cannot be read") % {"n": reader.line_num}, hint=_("Check its quotes.")
+        ) from error
     return list(found.values()), refused
 
 
@@ -187,17 +196,17 @@ def _dialect(text: str) -> type[csv.Dialect]:
 
 def _entry(cells: dict[Any, Any], audience: Audience) -> dict[str, Any]:
     if None in cells:
-        raise UsageError("There are more cells than columns")
+        raise UsageError(_("There are more cells than columns"))
     values = {name: (value or "").strip() for name, value in cells.items()}
     wanted = values.get("audience") or audience.value
     if wanted not in Audience.values:
-        raise UsageError("There is no such audience")
+        raise UsageError(_("There is no such audience"))
     threshold = values.get("threshold") or "high"
     if threshold not in {*SEVERITIES, "never"}:
-        raise UsageError("There is no such threshold")
+        raise UsageError(_("There is no such threshold"))
     digest = (values.get("digest") or "yes").lower()
     if digest not in {"yes", "no", "true", "false", "1", "0"}:
-        raise UsageError("digest is yes or no")
+        raise UsageError(_("digest is yes or no"))
     return {
         "email": clean_address(values["email"]),
         "audience": wanted,
@@ -242,7 +251,7 @@ def subscribe(email: str, audience: Audience, *, now: dt.datetime, locale: str =
     Nothing tells the asker whether the address is known. Nobody makes themselves an administrator.
     """
     if audience is Audience.ADMINISTRATORS:
-        raise UsageError("Administrators are added by an administrator", hint="Sign in instead.")
+        raise UsageError(_("Administrators are added by an administrator"), hint=_("Sign in instead."))
     address = clean_address(email)
     row = Person.objects.select_for_update().filter(email__iexact=address).first()
     if row is not None and row.confirmed_at is not None and row.unsubscribed_at is None:
@@ -250,7 +259,7 @@ def subscribe(email: str, audience: Audience, *, now: dt.datetime, locale: str =
     if row is not None and row.asked_at is not None and now - row.asked_at < ASK_AGAIN:
         return
     if Person.objects.filter(asked_at__gt=now - dt.timedelta(hours=1)).count() >= MAX_ASKS:
-        raise TooManyAsksError("Too many people asked within an hour", hint="Try again in an hour.")
+        raise TooManyAsksError(_("Too many people asked within an hour"), hint=_("Try again in an hour."))
     if row is None:
         row = Person(
             email=address, audience=audience, locale=clean_locale(locale), source=Source.SUBSCRIBED, added_at=now
@@ -294,7 +303,7 @@ def unsubscribe(token: str, *, now: dt.datetime) -> Person:
     if row.unsubscribed_at is None:
         row.unsubscribed_at = now
         row.save(update_fields=["unsubscribed_at"])
-        _cancel_for(row, "This person unsubscribed", now)
+        _cancel_for(row, gettext_noop("This person unsubscribed"), now)
         _audit(row, "people.unsubscribe", _self(row), now)
     return row
 
@@ -304,13 +313,13 @@ def choose(person: UUID, wish: Wish, *, actor: Actor | None = None, now: dt.date
     """A person chooses language, threshold, digest, streams and the community forum."""
     row = Person.objects.select_for_update().filter(uuid=person).first()
     if row is None:
-        raise NotFoundError("There is no such person")
+        raise NotFoundError(_("There is no such person"))
     if wish.threshold not in {*SEVERITIES, "never"}:
-        raise UsageError("There is no such threshold")
+        raise UsageError(_("There is no such threshold"))
     offered = set(open_streams(Audience(row.audience)))
     already = set(row.streams.values_list("channel", flat=True))
     if not set(wish.streams) <= offered | already:
-        raise StreamClosedError("This stream is not open", hint="Reload the page.")
+        raise StreamClosedError(_("This stream is not open"), hint=_("Reload the page."))
     row.locale, row.threshold, row.digest = clean_locale(wish.locale), wish.threshold, wish.digest
     if wish.forum is not None and row.forum_invited_at is not None:
         row.forum_accepted_at = (row.forum_accepted_at or now) if wish.forum else None
@@ -388,7 +397,7 @@ def erase_personal(email: str, *, actor: Actor, now: dt.datetime) -> bool:
     row = Person.objects.select_for_update().filter(email__iexact=email.strip()).first()
     if row is None:
         return False
-    _cancel_for(row, "This person was erased", now)
+    _cancel_for(row, gettext_noop("This person was erased"), now)
     addresses.forget(row.email)
     for one in Delivery.objects.filter(person=row):
         one.target, one.person = f"erased-{uuid4().hex}", None
@@ -407,7 +416,7 @@ def _cancel_for(row: Person, why: str, now: dt.datetime) -> None:
 
 
 def _self(row: Person) -> Actor:
-    return Actor(ActorKind.PERSON, key=f"reader:{row.uuid}", label="a reader")
+    return Actor(ActorKind.PERSON, key=f"reader:{row.uuid}", label=A_READER)
 
 
 def _audit(row: Person, action: str, actor: Actor, now: dt.datetime, **details: JSON) -> None:
@@ -420,9 +429,11 @@ def clean_address(raw: str) -> str:
     try:
         validate_email(address)
     except ValidationError as error:
-        raise UsageError("This is not a mail address", hint="Such as carol@example.edu.") from error
+        raise UsageError(_("This is not a mail address"), hint=_("Such as carol@example.edu.")) from error
     if not address.isascii() or address.startswith(FORMULA_STARTS):
-        raise UsageError("This is not a mail address that can be used here", hint="Such as carol@example.edu.")
+        raise UsageError(
+            _("This is not a mail address that can be used here"), hint=_("Such as carol@example.edu.")
+        )
     return address
 
 
@@ -431,5 +442,5 @@ def clean_locale(raw: str) -> str:
     name = normal_locale(raw)
     parts = name.split("-")
     if len(name) > 20 or not all(part.isascii() and part.isalnum() for part in parts) or not parts[0].isalpha():  # noqa: PLR2004 - the column
-        raise UsageError("This is not a language tag", hint="Such as en, es-419 or ar.")
+        raise UsageError(_("This is not a language tag"), hint=_("Such as en, es-419 or ar."))
     return name

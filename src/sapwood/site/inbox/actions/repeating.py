@@ -4,6 +4,8 @@ import datetime as dt
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from sapwood.core import audit
 from sapwood.core.data import Actor
@@ -26,11 +28,11 @@ def repeat(delivery: UUID, *, actor: Actor, now: dt.datetime) -> Delivery:
     staff.require(actor, staff.REPEAT)
     row = _locked(delivery)
     if row.state not in {DeliveryState.UNCERTAIN, DeliveryState.FAILED}:
-        raise NotRepeatableError(f"This delivery is {row.state}", hint="Only uncertain and failed ones are repeated.")
+        raise NotRepeatableError(_state_of(row), hint=_("Only uncertain and failed ones are repeated."))
     if row.state == DeliveryState.UNCERTAIN and row.started_at is not None and now - row.started_at < IN_FLIGHT:
-        raise NotRepeatableError("This delivery is under way at this moment", hint="Look again in two minutes.")
+        raise NotRepeatableError(_("This delivery is under way at this moment"), hint=_("Look again in two minutes."))
     if row.outlet == OutletKind.MAIL and row.person is None:
-        raise NotRepeatableError("This person was erased", hint="There is nobody to send it to.")
+        raise NotRepeatableError(_("This person was erased"), hint=_("There is nobody to send it to."))
     together = Delivery.objects.filter(mailing=row.mailing) if row.mailing_id else Delivery.objects.filter(pk=row.pk)
     together.filter(state=row.state).update(
         state=DeliveryState.WAITING, due_at=now, attempts=0, finished_at=None, reason=""
@@ -50,16 +52,22 @@ def give_up(delivery: UUID, *, actor: Actor, now: dt.datetime) -> Delivery:
     staff.require(actor, staff.REPEAT)
     row = _locked(delivery)
     if row.state not in {DeliveryState.UNCERTAIN, DeliveryState.WAITING, DeliveryState.FAILED}:
-        raise NotRepeatableError(f"This delivery is {row.state}", hint="There is nothing to give up.")
+        raise NotRepeatableError(_state_of(row), hint=_("There is nothing to give up."))
     before = row.state
-    row.state, row.finished_at, row.reason = DeliveryState.CANCELLED, now, "A person gave it up"
+    row.state, row.finished_at, row.reason = DeliveryState.CANCELLED, now, gettext_noop("A person gave it up")
     row.save(update_fields=["state", "finished_at", "reason"])
     audit.record(actor=actor, action="inbox.give_up", subject=row.subject, at=now, details={"was": str(before)})
     return row
 
 
+def _state_of(row: Delivery) -> str:
+    return _("This delivery is %(state)s") % {"state": row.get_state_display()}
+
+
 def _locked(delivery: UUID) -> Delivery:
     row = Delivery.objects.select_for_update().select_related("person").filter(uuid=delivery).first()
     if row is None:
-        raise NotFoundError(f"There is no delivery {delivery}", hint="See 'sapwood inbox deliveries'.")
+        raise NotFoundError(
+            _("There is no delivery %(id)s") % {"id": delivery}, hint=_("See 'sapwood inbox deliveries'.")
+        )
     return row

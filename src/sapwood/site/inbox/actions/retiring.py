@@ -5,10 +5,12 @@ import logging
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext_noop
 
 from sapwood.core import audit
 from sapwood.core.data import Actor
 from sapwood.formats.errors import FormatError
+from sapwood.formats.phrase import recorded
 from sapwood.site.inbox import documents
 from sapwood.site.inbox.actions.deciding import cancel_waiting
 from sapwood.site.inbox.data import HIGH, Decision, Upstream, Verdict
@@ -64,7 +66,7 @@ def _judge_again(item_id: int, *, now: dt.datetime, actor: Actor, facts: SiteFac
     before, after = Verdict(item.verdict), Verdict(str(found.answer))
     if before is after:
         return False
-    item.verdict, item.verdict_reasons = after, [str(reason) for reason in found.reasons][:20]
+    item.verdict, item.verdict_reasons = after, recorded(list(found.reasons)[:20])
     if after is Verdict.NO:
         _settled_here(item, was=before, now=now)
     elif item.upstream == Upstream.FIXED_HERE or item.decision == Decision.ARCHIVED:
@@ -99,6 +101,7 @@ def _settled_here(item: Item, *, was: Verdict, now: dt.datetime) -> None:
     item.raised_at = None
     if item.decision == Decision.APPROVED and item.approval_id is not None:
         if item.upstream == Upstream.FIXED_HERE:
-            cancel_waiting(item.approval_id, why="The installed version holds the fix already", now=now)
+            why = gettext_noop("The installed version holds the fix already")
+            cancel_waiting(item.approval_id, why=why, now=now)
     else:  # nobody decided this, so that it can come back
         item.decision, item.decided_at, item.snoozed_until = Decision.ARCHIVED, None, None

@@ -6,6 +6,7 @@ from typing import Final
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from sapwood.core import audit
 from sapwood.core.data import Actor
@@ -123,7 +124,9 @@ def decide_mass_withdrawal(withdrawal_id: int, *, follow: bool, actor: Actor, no
     staff.require(actor, staff.APPROVE)
     row = MassWithdrawal.objects.select_for_update().filter(pk=withdrawal_id, decided_at=None).first()
     if row is None:
-        raise NotFoundError("No such withdrawal waits for a decision", hint="Somebody else may have decided it.")
+        raise NotFoundError(
+            _("No such withdrawal waits for a decision"), hint=_("Somebody else may have decided it.")
+        )
     count = 0
     if follow:
         for entry in row.retractions:

@@ -3,7 +3,10 @@
 import datetime as dt
 
 from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from sapwood.console import figures
 from sapwood.core import audit
 from sapwood.core.data import Actor
 from sapwood.core.errors import ConflictError, UsageError
@@ -58,13 +61,15 @@ def save_text(  # noqa: PLR0913 - a text, its place, and what it was made from
     staff.require(actor, staff.TRANSLATE if source is None else staff.DECIDE, _Scope(item, name))
     row = LocalText.objects.select_for_update().filter(item=item, locale=name).first()
     if (row.version if row else 0) != version:
-        raise EditedError("Somebody changed this text in the meantime", hint="Reload, and put your change in again.")
+        raise EditedError(
+            _("Somebody changed this text in the meantime"), hint=_("Reload, and put your change in again.")
+        )
     clean = _clean(text)
     if source is not None and clean == source:
         return _drop(row, item, name, actor=actor, now=now)
     base = base_revision if base_revision is not None else item.revision
     if not item.revisions.filter(number=base).exists():
-        raise UsageError(f"There is no revision {base}", hint="Reload the page.")
+        raise UsageError(_("There is no revision %(n)s") % {"n": base}, hint=_("Reload the page."))
     row = row or LocalText(item=item, locale=name, version=0)
     row.title, row.summary, row.body = clean.title, clean.summary, clean.body
     row.question, row.seeks = clean.question, clean.seeks
@@ -91,7 +96,7 @@ def drop_text(item_id: int, locale: str, *, actor: Actor, now: dt.datetime) -> N
 
 def _drop(row: LocalText | None, item: Item, locale: str, *, actor: Actor, now: dt.datetime) -> LocalText:
     if row is None:
-        raise UsageError("Nothing was changed", hint="Change the text, or leave the page.")
+        raise UsageError(_("Nothing was changed"), hint=_("Change the text, or leave the page."))
     row.delete()
     _touched(item, actor=actor, now=now, locale=locale, action="inbox.drop_text")
     return row
@@ -99,7 +104,7 @@ def _drop(row: LocalText | None, item: Item, locale: str, *, actor: Actor, now: 
 
 def _touched(item: Item, *, actor: Actor, now: dt.datetime, locale: str, action: str) -> None:
     if item.decision in {Decision.NEW, Decision.IN_REVIEW, Decision.SNOOZED}:
-        let_go(item, why="The text was changed before the second approval", now=now)
+        let_go(item, why=gettext_noop("The text was changed before the second approval"), now=now)
         item.decision, item.snoozed_until = Decision.IN_REVIEW, None
         item.raised_at = item.raised_at or now
         if not item.local_texts.exists() and item.upstream == Upstream.REVISED:
@@ -113,7 +118,7 @@ def _touched(item: Item, *, actor: Actor, now: dt.datetime, locale: str, action:
 def _locale(raw: str) -> str:
     parts = normal_locale(raw).split("-")
     if not parts[0].isalpha() or not 2 <= len(parts[0]) <= 3 or not all(p.isalnum() and len(p) <= 8 for p in parts):  # noqa: PLR2004 - BCP 47
-        raise UsageError(f"{raw} is not a language tag", hint="Such as es, es-419 or ar.")
+        raise UsageError(_("%(tag)s is not a language tag") % {"tag": raw}, hint=_("Such as es, es-419 or ar."))
     return "-".join([parts[0], *parts[1:]])
 
 
@@ -123,7 +128,9 @@ def _base_locale(draft: content.Draft) -> str:
 
 def _clean(text: Text) -> Text:
     if len(text.body) > MAX_PART or len(text.summary) > MAX_PART:
-        raise UsageError("The text is too long", hint=f"At most {MAX_PART:,} characters.")
+        raise UsageError(
+            _("The text is too long"), hint=_("At most %(n)s characters.") % {"n": figures.number(MAX_PART)}
+        )
     clean = Text(
         title=clean_text(text.title, MAX_TITLE),
         summary=safe_characters(text.summary).strip(),
@@ -132,5 +139,5 @@ def _clean(text: Text) -> Text:
         seeks=safe_characters(text.seeks).strip(),
     )
     if not clean.title:
-        raise UsageError("The text needs a title", hint="One line that says what it is about.")
+        raise UsageError(_("The text needs a title"), hint=_("One line that says what it is about."))
     return clean

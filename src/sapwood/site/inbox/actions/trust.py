@@ -3,6 +3,7 @@
 import datetime as dt
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from sapwood.core import audit
 from sapwood.core.data import Actor
@@ -22,7 +23,10 @@ class StageOrderError(ConflictError):
 def _policy(channel: str) -> ChannelPolicy:
     row = ChannelPolicy.objects.select_for_update().filter(channel=channel).first()
     if row is None:
-        raise NotFoundError(f"Nothing was received on a channel named {channel}", hint="Subscribe to it first.")
+        raise NotFoundError(
+            _("Nothing was received on a channel named %(channel)s") % {"channel": channel},
+            hint=_("Subscribe to it first."),
+        )
     return row
 
 
@@ -33,7 +37,9 @@ def open_channel(channel: str, audience: Audience, *, actor: Actor, now: dt.date
     row = _policy(channel)
     if audience.reach != Audience(row.stage).reach + 1:
         raise StageOrderError(
-            f"{channel} is open to {row.stage}; the next step is one at a time", hint="Open it to instructors first."
+            _("%(channel)s is open to %(audience)s; the next step is one at a time")
+            % {"channel": channel, "audience": Audience(row.stage).label},
+            hint=_("Open it to instructors first."),
         )
     row.stage, row.opened_at = audience, now
     row.open_to_opt_in = True

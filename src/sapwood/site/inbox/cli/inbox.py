@@ -10,6 +10,7 @@ from sapwood.core.clock import system_clock
 from sapwood.core.commands import Exit, emit, json_option
 from sapwood.core.data import Actor
 from sapwood.core.errors import UsageError
+from sapwood.formats.phrase import recalled
 from sapwood.site.inbox import api, shapes
 from sapwood.site.inbox.data import Audience, Choices, DeliveryState, OutletKind, Window
 from sapwood.site.inbox.queries.items import MAX_PAGE_SIZE, TABS
@@ -216,7 +217,7 @@ def _lines(found: api.Review) -> list[str]:
         f"  signed by {', '.join(found.revision.verified_by) if found.revision and row.signed else 'nobody'}",
     ]
     lines += [f"  note: {note}" for note in (row.note, found.problem, row.retraction) if note]
-    lines += [f"  {reason}" for reason in row.verdict_reasons]
+    lines += [f"  {reason}" for reason in recalled(row.verdict_reasons)]
     for language in found.languages:
         mark = " (changed here)" if language.local else ""
         lines += ["", f"[{language.locale}]{mark} {language.final.title}", language.final.summary, language.final.body]

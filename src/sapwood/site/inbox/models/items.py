@@ -215,6 +215,16 @@ class Rule(models.Model):
     def __str__(self) -> str:
         return f"{self.effect} {self.channel or 'any channel'} {self.kind or 'any kind'}"
 
+    @property
+    def kind_words(self) -> Any:
+        """The kind as people read it; empty for a rule about a channel."""
+        return KINDS.get(self.kind, self.kind)
+
+    @property
+    def severity_words(self) -> Any:
+        """The severity as people read it."""
+        return SEVERITIES.get(self.below_severity, self.below_severity)
+
 
 class Retraction(models.Model):
     """What a channel took back; kept, because it may arrive before what it retracts."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from django.db.models import Model, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import NotFoundError, UsageError
@@ -69,7 +70,10 @@ def _by_urgency(rows: QuerySet[Item], after: str, size: int) -> Page[Item]:
 
 def _filtered(wanted: Filter) -> QuerySet[Item]:
     if wanted.tab not in TABS:
-        raise UsageError(f"There is no list named {wanted.tab}", hint=f"Use one of {', '.join(TABS)}.")
+        raise UsageError(
+            _("There is no list named %(name)s") % {"name": wanted.tab},
+            hint=_("Use one of %(names)s.") % {"names": ", ".join(TABS)},
+        )
     rows = Item.objects.all()
     if wanted.tab == "waiting":
         rows = rows.raised()
@@ -87,7 +91,7 @@ def item(item_id: int) -> Item:
     """One item with its local texts and approval. Raises NotFoundError."""
     found = Item.objects.select_related("approval").prefetch_related("local_texts").filter(pk=item_id).first()
     if found is None:
-        raise NotFoundError(f"There is no item {item_id}", hint="See 'sapwood inbox list'.")
+        raise NotFoundError(_("There is no item %(id)s") % {"id": item_id}, hint=_("See 'sapwood inbox list'."))
     return found
 
 
@@ -180,6 +184,6 @@ def read_token(token: str, length: int) -> list[int]:
         values = None
     fits = isinstance(values, list) and len(values) == length
     if not fits or not all(type(value) is int and 0 <= value < 2**63 for value in values):
-        raise UsageError("This place in the list is not understood", hint="Start at the first page.")
+        raise UsageError(_("This place in the list is not understood"), hint=_("Start at the first page."))
     found: list[int] = values
     return found

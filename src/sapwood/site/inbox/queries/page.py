@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import F, Q, QuerySet
+from django.utils.translation import gettext as _
 
 from sapwood.core.errors import NotFoundError, SapwoodError
 from sapwood.site.inbox import gate
@@ -72,8 +73,8 @@ def announcement(item_id: int, reader: Reader, *, now: dt.datetime) -> gate.Clea
     if shown:
         return shown[0]
     if ever.exists():
-        raise WithdrawnError("This announcement was taken back, or its time is over")
-    raise NotFoundError("There is no such announcement")
+        raise WithdrawnError(_("This announcement was taken back, or its time is over"))
+    raise NotFoundError(_("There is no such announcement"))
 
 
 def closing(item_ids: Sequence[int], reader: Reader, *, now: dt.datetime) -> dict[int, list[gate.Cleared]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db.models import Count, Q
+from django.utils.translation import gettext as _
 
 from sapwood.accounts.api import User, user_has
 from sapwood.core.errors import NotFoundError
@@ -73,7 +74,7 @@ def by_uuid(uuid: str) -> Person:
     except ValueError:
         row = None
     if row is None:
-        raise NotFoundError("There is no such person")
+        raise NotFoundError(_("There is no such person"))
     return row
 
 

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from sapwood.accounts.api import actor_of, permission_required
+from sapwood.console.phrases import say_error
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import ForbiddenError, SapwoodError
 from sapwood.site.inbox import api, staff
@@ -21,7 +22,7 @@ def answer(request: HttpRequest, item_id: int) -> HttpResponse:
     except ForbiddenError:
         raise
     except SapwoodError as error:
-        messages.error(request, f"{error.message}. {error.hint}")
+        messages.error(request, say_error(error))
     else:
         messages.success(request, _("Kept. It does not leave this site yet."))
     return redirect("inbox:review", item_id)
@@ -36,7 +37,7 @@ def hand_over(request: HttpRequest, item_id: int) -> HttpResponse:
     except ForbiddenError:
         raise
     except SapwoodError as error:
-        messages.error(request, f"{error.message}. {error.hint}")
+        messages.error(request, say_error(error))
     else:
         messages.success(request, _("Saved. Readers get this link with the next approval."))
     return redirect("inbox:review", item_id)

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.feedgenerator import Atom1Feed
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 from typing_extensions import override
 
@@ -37,12 +38,12 @@ def atom(request: HttpRequest, audience: str, locale: str) -> HttpResponse:
     """The feed, for whoever may read it: public ones for everybody, others for signed-in people."""
     known = {code for code, _name in settings.LANGUAGES}
     if audience not in Audience.values or locale not in known:
-        raise NotFoundError("There is no such feed")
+        raise NotFoundError(_("There is no such feed"))
     mine = reader_of(request)
     reader = Reader(mine.audience, pick_locale(known, locale) or "en")
     wanted = Audience(audience)
     if wanted not in api.open_audiences(reader, OutletKind.FEED):
-        raise NotFoundError("There is no such feed")
+        raise NotFoundError(_("There is no such feed"))
     now = system_clock().now()
     found = api.announcements(reader, now=now, outlet=OutletKind.FEED, size=FEED_SIZE, only=wanted).items
     brand = content.brand_values()

@@ -27,7 +27,7 @@ class ApproveForm(forms.Form):
     locales = forms.MultipleChoiceField(label=_("Languages"), widget=forms.CheckboxSelectMultiple)
     start = UtcDateTime(label=_("From (UTC)"), required=False, help_text=_("Empty: now."))
     end = UtcDateTime(label=_("Until (UTC)"), required=False, help_text=_("Empty: until somebody withdraws it."))
-    seen = forms.CharField(widget=forms.HiddenInput)
+    seen = forms.CharField(label=_("What was read"), widget=forms.HiddenInput)
     confirm_removed_links = forms.BooleanField(label=_("The address was left out on purpose"), required=False)
 
     def __init__(self, *args: Any, found: Review, **kwargs: Any) -> None:
@@ -82,8 +82,8 @@ class TextForm(forms.Form):
     seeks = forms.CharField(
         label=_("Whom it seeks"), required=False, widget=forms.Textarea(attrs={"rows": 2, "dir": "auto"})
     )
-    version = forms.IntegerField(widget=forms.HiddenInput, min_value=0)
-    base_revision = forms.IntegerField(widget=forms.HiddenInput, min_value=1)
+    version = forms.IntegerField(label=_("Version"), widget=forms.HiddenInput, min_value=0)
+    base_revision = forms.IntegerField(label=_("Revision"), widget=forms.HiddenInput, min_value=1)
 
     def text(self) -> Text:
         """What was written."""

@@ -272,7 +272,7 @@ def archive(request: HttpRequest, item_id: int) -> HttpResponse:
 def snooze(request: HttpRequest, item_id: int) -> HttpResponse:
     """Later."""
     form = SnoozeForm(request.POST)
-    days = form.cleaned_data["days"] if form.is_valid() else 7
+    days = form.cleaned_data["days"] if form.is_valid() else 0  # which is refused: no time is better than a guessed one
 
     def act(now: dt.datetime) -> str:
         api.snooze(item_id, until=now + dt.timedelta(days=days), actor=actor_of(request), now=now)
