@@ -90,6 +90,14 @@ def test_work_that_failed_says_why_and_whether_it_is_tried_again(alice, worker):
     assert "refresh" not in stopped
 
 
+@pytest.mark.parametrize("language", ["es-419", "ar"])
+@pytest.mark.parametrize("state", [JobState.WAITING, JobState.FAILED])
+def test_what_a_failed_job_left_behind_is_marked_as_english(alice, worker, language, state):
+    row = job(state=state, error={"code": "x", "message": "The <spade> broke.", "hint": ""}, attempts=1)
+    page = page_of(alice, row, **{"accept-language": language}).content.decode()
+    assert '<span lang="en" dir="ltr">The &lt;spade&gt; broke.</span>' in page
+
+
 def test_only_whoever_may_see_it_sees_it_and_no_other_job_has_a_page(alice, client):
     assert page_of(alice, job()).status_code == 200
     assert page_of(alice, job(name="test.secret")).status_code == 404
