@@ -34,7 +34,7 @@ def _secret_key() -> str:
 def _database() -> Any:
     url = typed.DATABASE_URL.get()
     if url:
-        return dj_database_url.parse(url, conn_max_age=60)
+        return dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(role_dir() / "db.sqlite3"),

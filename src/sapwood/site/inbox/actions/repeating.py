@@ -59,7 +59,7 @@ def give_up(delivery: UUID, *, actor: Actor, now: dt.datetime) -> Delivery:
 
 
 def _locked(delivery: UUID) -> Delivery:
-    row = Delivery.objects.select_for_update().select_related("person").filter(uuid=delivery).first()
+    row = Delivery.objects.select_for_update().filter(uuid=delivery).first()
     if row is None:
         raise NotFoundError(f"There is no delivery {delivery}", hint="See 'sapwood inbox deliveries'.")
     return row
