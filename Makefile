@@ -13,7 +13,7 @@ up: .venv/.run
 	$(BIN)/sapwood up
 
 test: .venv/.dev
-	$(BIN)/python tests/run.py
+	$(BIN)/python -m tests.run
 
 check: .venv/.dev
 	$(BIN)/python tests/check.py
@@ -26,8 +26,9 @@ docs: .venv/.dev
 
 pins:
 	uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.11 --group bootstrap -o requirements/bootstrap.txt
-	uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.11 pyproject.toml --group dev -o requirements/dev.txt
+	uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.11 pyproject.toml --extra postgresql --group dev -o requirements/dev.txt
 	uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.11 -c requirements/dev.txt pyproject.toml -o requirements/run.txt
+	uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.11 -c requirements/dev.txt pyproject.toml --extra postgresql -o requirements/postgresql.txt
 
 .venv/.bootstrap: requirements/bootstrap.txt
 	$(PYTHON) -m venv .venv
@@ -37,6 +38,10 @@ pins:
 .venv/.run: .venv/.bootstrap requirements/run.txt pyproject.toml
 	$(UV) --require-hashes -r requirements/run.txt
 	$(UV) --no-deps --no-build-isolation --offline -e .
+	touch $@
+
+.venv/.postgresql: .venv/.run requirements/postgresql.txt
+	$(UV) --require-hashes -r requirements/postgresql.txt
 	touch $@
 
 .venv/.dev: .venv/.run requirements/dev.txt

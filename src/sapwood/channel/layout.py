@@ -19,6 +19,7 @@ CHANNELS: Final = ("security", "releases", "candidates", "packs", "community", "
 DEFAULT_SUBSCRIPTION: Final = ("security", "releases", "community", "surveys")
 TOP_ROLES: Final = ("root", "targets", "snapshot", "timestamp")
 ONLINE_ROLES: Final = ("snapshot", "timestamp")
+ONLINE_LIFETIME: Final = dt.timedelta(days=7)
 SEGMENT_SIZE: Final = 100
 MAX_PER_YEAR: Final = 1_000_000
 

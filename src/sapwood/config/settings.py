@@ -35,7 +35,7 @@ def _database() -> Any:
     url = typed.DATABASE_URL.get()
     if url:
         try:
-            return dj_database_url.parse(url, conn_max_age=60)
+            return dj_database_url.parse(url, conn_max_age=60, conn_health_checks=True)
         except ValueError:  # not shown: it may hold a password
             raise SettingError(
                 "DATABASE_URL cannot be read",

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from django.db import IntegrityError, close_old_connections, models, transaction
+from django.db import IntegrityError, OperationalError, connection, models, transaction
 from django.utils.translation import override
 from django_tasks import task
 
@@ -251,8 +251,10 @@ def _failed(row: Job, error: dict[str, str], now: dt.datetime, *, at_once: bool 
 
 def _beat(pk: int, worker: str, clock: Clock, stop: threading.Event) -> None:
     while not stop.wait(HEARTBEAT.total_seconds()):
-        close_old_connections()
         try:
             Job.objects.filter(pk=pk, claimed_by=worker).update(heartbeat_at=clock.now())
+        except OperationalError:
+            # A database that is busy or starts again: a thread that died of it would lose the job to another worker.
+            logger.warning("a heartbeat was missed; trying again")
         finally:
-            close_old_connections()
+            connection.close()

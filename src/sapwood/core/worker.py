@@ -38,8 +38,8 @@ def run_worker(*, clock: Clock, interval_s: float = 1.0, once: bool = False) -> 
             jobs.sweep(clock.now())
             _drain()
         except OperationalError:
-            # Another writer holds SQLite for longer than the time-out: the next round tries again.
-            logger.warning("the database was busy; trying again")
+            # SQLite is held for longer than the time-out, or a server starts again: the next round tries again.
+            logger.warning("the database is busy or away; trying again")
         if once or stop.wait(interval_s):
             return
 

@@ -35,7 +35,8 @@ PAGE = 50
 @require_GET
 def people(request: HttpRequest) -> HttpResponse:
     """Who has an account, and with which roles."""
-    words, after = request.GET.get("q", "").strip(), request.GET.get("after", "")
+    # PostgreSQL refuses to compare with the character 0.
+    words, after = (request.GET.get(name, "").replace("\0", "").strip() for name in ("q", "after"))
     rows = User.objects.order_by("email").prefetch_related("grants")
     if words:
         rows = rows.filter(Q(email__icontains=words) | Q(name__icontains=words))

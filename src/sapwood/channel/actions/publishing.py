@@ -140,7 +140,16 @@ def publish(
     done = publish_staged(folder, online or (lambda: online_signers(folder)), now=now, roles=roles)
     if not done.nothing:
         paths = [str(path) for path in done.documents]
-        _record(actor, "channel.publish", folder, now, documents=paths, roles=list(done.roles), root=done.root_version)
+        _record(
+            actor,
+            "channel.publish",
+            folder,
+            now,
+            documents=paths,
+            roles=list(done.roles),
+            root=done.root_version,
+            removed_files=done.removed_files,
+        )
     return done
 
 
@@ -156,7 +165,8 @@ def renew(
     folder = folder_at(repo)
     done = renew_online(folder, online or (lambda: online_signers(folder)), now=now, force=force)
     if not done.nothing:
-        _record(actor, "channel.renew", folder, now, timestamp=done.timestamp_version)
+        details = {"timestamp": done.timestamp_version, "removed_files": done.removed_files}
+        _record(actor, "channel.renew", folder, now, **details)
     return done
 
 

@@ -286,6 +286,7 @@ def _publication(done: Publication) -> dict[str, object]:
         "root_version": done.root_version,
         "timestamp_version": done.timestamp_version,
         "expires_at": instant_text(done.expires_at) if done.expires_at else None,
+        "removed_files": done.removed_files,
     }
 
 

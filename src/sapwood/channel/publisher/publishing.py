@@ -14,13 +14,13 @@ from securesystemslib.signer import Signer
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 
 from sapwood.channel.errors import BelowThresholdError, KeyFileError, StagingError
-from sapwood.channel.layout import CHANNELS, DocumentPath, channel_of, instant_text
+from sapwood.channel.layout import CHANNELS, ONLINE_LIFETIME, DocumentPath, channel_of, instant_text
 from sapwood.channel.publisher.folder import COMPACT, Folder, Published, hashed_target, remove
+from sapwood.channel.publisher.pruning import prune
 from sapwood.channel.publisher.signing import check_staged, demands
 from sapwood.channel.publisher.staging import assemble, channel_changes
 from sapwood.formats.canonical import sha256_hex
 
-ONLINE_LIFETIME = dt.timedelta(days=7)
 RENEW_AFTER = dt.timedelta(hours=20)
 SIGNED_AT_FIELD = "x-sapwood-signed-at"
 
@@ -34,6 +34,7 @@ class Publication:
     root_version: int | None = None
     timestamp_version: int | None = None
     expires_at: dt.datetime | None = None
+    removed_files: int = 0
 
     @property
     def nothing(self) -> bool:
@@ -79,6 +80,7 @@ def publish_staged(
             root_version=plan.root.signed.version if plan.root else None,
             timestamp_version=timestamp.signed.version,
             expires_at=timestamp.signed.expires,
+            removed_files=prune(folder, now=now),
         )
 
 
@@ -90,7 +92,11 @@ def renew_online(folder: Folder, online: OnlineSigners, *, now: dt.datetime, for
             return Publication(expires_at=published.timestamp.signed.expires)
         snapshot, timestamp = _online_metadata(folder, published, _Plan(), online(), now)
         _write(folder, _Plan(), snapshot, timestamp)
-        return Publication(timestamp_version=timestamp.signed.version, expires_at=timestamp.signed.expires)
+        return Publication(
+            timestamp_version=timestamp.signed.version,
+            expires_at=timestamp.signed.expires,
+            removed_files=prune(folder, now=now),
+        )
 
 
 def _plan(folder: Folder, published: Published | None, roles: Iterable[str] | None, now: dt.datetime) -> _Plan:

@@ -12,7 +12,7 @@ from sapwood.core.models import AuditHead, AuditName, AuditRow
 NOW = dt.datetime(2026, 11, 22, 10, 0, tzinfo=dt.UTC)
 ALICE = Actor(ActorKind.PERSON, "0f6c", "Alice")
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 
 
 @pytest.fixture

@@ -244,7 +244,7 @@ def _claim_mail(ids: Sequence[int], now: dt.datetime, *, digest: bool) -> _Claim
     rows = list(
         Delivery.objects.select_for_update()
         .filter(pk__in=ids, state=DeliveryState.WAITING)
-        .select_related("person", "mailing", "approval__item")
+        .prefetch_related("person", "mailing", "approval")  # joined, PostgreSQL would refuse to lock what may be null
         .order_by("pk")
     )
     addressees, kept = [], []

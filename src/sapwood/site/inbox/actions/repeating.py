@@ -65,7 +65,7 @@ def _state_of(row: Delivery) -> str:
 
 
 def _locked(delivery: UUID) -> Delivery:
-    row = Delivery.objects.select_for_update().select_related("person").filter(uuid=delivery).first()
+    row = Delivery.objects.select_for_update().filter(uuid=delivery).first()
     if row is None:
         raise NotFoundError(
             _("There is no delivery %(id)s") % {"id": delivery}, hint=_("See 'sapwood inbox deliveries'.")

@@ -16,7 +16,7 @@ from sapwood.site.inbox.models import Bounce, Delivery, Dispatch, Mailing, Perso
 from sapwood.site.inbox.outlets.webhook import secret_of, signature
 from sapwood.site.inbox.tests.given import DAY, HOUR, NOW, SiteSays, announcement
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 MAIL = Choices(outlets=(OutletKind.MAIL,))
 HOOK = Choices(outlets=(OutletKind.WEBHOOK,))
 URL = "https://hooks.riverside.example/in"

@@ -169,6 +169,25 @@ def test_an_item_supersedes_another_of_its_own_channel_only(arrive):
     assert second.upstream == Upstream.CURRENT
 
 
+def test_what_came_first_retires_nothing_of_another_channel_or_publisher(arrive, tap):
+    advisory, news = announcement(channel="security", severity="high"), announcement()
+    arrive(announcement(supersedes=[advisory["uuid"], news["uuid"]]))
+    assert arrive(advisory).upstream == Upstream.CURRENT
+    tap.pour(received(news, subscription="another"))
+    take(tap)
+    assert Item.objects.get(channel="community@another").upstream == Upstream.CURRENT
+    assert arrive(news).upstream == Upstream.SUPERSEDED, "on its own channel, in either order"
+
+
+def test_another_publisher_retires_nothing_on_a_channel_of_the_same_name(arrive, tap):
+    news = announcement()
+    item = arrive(news)
+    tap.pour(received(announcement(supersedes=[news["uuid"]]), subscription="another"))
+    take(tap)
+    item.refresh_from_db()
+    assert item.upstream == Upstream.CURRENT
+
+
 def test_hard_case_16_a_mass_withdrawal_asks_and_does_not_delete(arrive, tap, alice, by):
     documents = [announcement() for _ in range(6)]
     for one in documents:
