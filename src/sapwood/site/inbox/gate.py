@@ -15,6 +15,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from sapwood.core.errors import SapwoodError
 from sapwood.core.models import AuditRow
 from sapwood.formats.canonical import sha256_hex
@@ -29,6 +31,7 @@ from sapwood.site.inbox.data import (
     read_instant,
 )
 from sapwood.site.inbox.models import Approval, ChannelPolicy, Person, Signature
+from sapwood.site.inbox.queries import people
 
 APPROVED_ACTION: Final = "inbox.approve"
 
@@ -216,6 +219,8 @@ def addressee(clearance: Cleared, person: Person, *, opted_in: bool) -> Addresse
         raise NotAddressedError(f"This person does not belong to the {clearance.audience.label}")
     if clearance.audience is not Audience.ADMINISTRATORS and not opted_in:
         raise NotAddressedError(f"This person did not ask for {clearance.channel}")
+    if not people.still_belongs(person):
+        raise NotAddressedError(_("This person's sign-in no longer gives them this audience"))
     if addresses.bounces(person.email):
         raise NotAddressedError("Mail to this address is refused")
     return Addressee(person, clearance, _SEAL)
