@@ -4,13 +4,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from sapwood.accounts.api import actor_of, permission_required
+from sapwood.accounts.api import actor_of, asked_again, permission_required
 from sapwood.commons.announcements import api, words
 from sapwood.commons.announcements.models import ImportedEntry, Source, SourceKind
 from sapwood.commons.announcements.permissions import IMPORT
@@ -46,8 +46,10 @@ class SourceForm(forms.Form):
 
 @permission_required(IMPORT)
 @require_http_methods(["GET", "POST"])
-def listing(request: HttpRequest) -> HttpResponse:
+def listing(request: HttpRequest) -> HttpResponseBase:
     """Every source with its health, and a form for one more."""
+    if request.method == "POST" and (way := asked_again(request)):
+        return way
     form = SourceForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
