@@ -340,27 +340,28 @@ def test_the_honest_liar_signs_in(try_liar, client):
 
 
 @pytest.mark.parametrize(
-    "pages",
+    ("pages", "logged"),
     [
-        {"instead": {WELL_KNOWN: html}},
-        {"instead": {WELL_KNOWN: huge}},
-        {"instead": {WELL_KNOWN: lambda asked: (200, {}, b"[1]")}},
-        {"instead": {WELL_KNOWN: lambda asked: (404, {}, b"{}")}},
-        {"instead": {WELL_KNOWN: lambda asked: (200, {}, b"[" * 100_000)}},
-        {"description": {"issuer": "https://elsewhere.example"}},
-        {"description": {"token_endpoint": None}},
-        {"description": {"authorization_endpoint": 7}},
-        {"description": {"token_endpoint": "http://169.254.169.254/latest"}},
-        {"description": {"token_endpoint": "https://10.0.0.1/token"}},
-        {"description": {"token_endpoint": "file:///etc/passwd"}},
-        {"description": {"token_endpoint": "http://[::1"}},
-        {"instead": {"/userinfo": html}},
-        {"instead": {"/userinfo": lambda asked: (401, {}, b"{}")}},
-        {"token": {"expires_in": "soon"}},
+        ({"instead": {WELL_KNOWN: html}}, "no JSON object"),
+        ({"instead": {WELL_KNOWN: huge}}, "more than the"),
+        ({"instead": {WELL_KNOWN: lambda asked: (200, {}, b"[1]")}}, "no JSON object"),
+        ({"instead": {WELL_KNOWN: lambda asked: (404, {}, b"{}")}}, "answers 404"),
+        ({"instead": {WELL_KNOWN: lambda asked: (200, {}, b"[" * 100_000)}}, "no JSON object"),
+        ({"description": {"issuer": "https://elsewhere.example"}}, "it calls itself 'https://elsewhere.example'"),
+        ({"description": {"token_endpoint": None}}, "no token_endpoint"),
+        ({"description": {"authorization_endpoint": 7}}, "no authorization_endpoint"),
+        ({"description": {"token_endpoint": "http://169.254.169.254/latest"}}, "not an https address"),
+        ({"description": {"token_endpoint": "https://10.0.0.1/token"}}, "in a private network"),
+        ({"description": {"token_endpoint": "file:///etc/passwd"}}, "not an https address"),
+        ({"description": {"token_endpoint": "http://[::1"}}, "not an https address"),
+        ({"instead": {"/userinfo": html}}, "no JSON object"),
+        ({"instead": {"/userinfo": lambda asked: (401, {}, b"{}")}}, "answers 401"),
+        ({"token": {"expires_in": "soon"}}, "cannot be read"),
     ],
 )
-def test_a_provider_that_does_not_keep_to_the_standard_is_one_line(try_liar, caplog, pages):
+def test_a_provider_that_does_not_keep_to_the_standard_is_one_line(try_liar, caplog, pages, logged):
     one_line(try_liar(**pages), caplog, status=502, code="accounts.provider")
+    assert logged in caplog.text
     assert not User.objects.exists()
 
 
@@ -395,12 +396,14 @@ def test_a_provider_that_never_answers_is_given_up(try_liar, caplog, monkeypatch
     with socket.create_server(("127.0.0.1", 0)) as silent:
         pages = {"description": {"token_endpoint": f"http://127.0.0.1:{silent.getsockname()[1]}/token"}}
         one_line(try_liar(**pages), caplog, status=502, code="accounts.provider")
+    assert "longer than" in caplog.text or "too slow" in caplog.text
 
 
 def test_what_is_written_with_https_is_never_asked_without(db):
     session = ProviderSession(("https://id.riverside.example/realms/staff",))
-    with pytest.raises(ProviderError):
+    with pytest.raises(ProviderError) as refused:
         session.get("http://id.riverside.example/token")
+    assert refused.value.__cause__ is None, "nobody was asked"
 
 
 def test_every_request_goes_through_our_proxy_and_no_other(client, settings, monkeypatch, db):

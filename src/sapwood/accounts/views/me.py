@@ -75,8 +75,8 @@ def end_session(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def end_other_sessions(request: HttpRequest) -> HttpResponse:
     """End all of my sessions but this one."""
-    ended = sessions.end_sessions(me(request), keep=request.session.session_key)
-    note_sign_out(me(request), sessions=ended)
+    if ended := sessions.end_sessions(me(request), keep=request.session.session_key):
+        note_sign_out(me(request), sessions=ended)
     messages.success(request, _("All other sessions are ended."))
     return HttpResponseRedirect(reverse("accounts:me") + "#sessions")
 

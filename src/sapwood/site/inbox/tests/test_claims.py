@@ -96,6 +96,10 @@ def test_a_mapped_claim_makes_a_reader_of_that_audience_and_nothing_more(sso, pu
     assert permissions_of(dave, now=NOW) == []
     for name in ("inbox:list", "inbox:people", "inbox:trust", "inbox:deliveries", "accounts:people", "channel:health"):
         assert client.get(reverse(name)).status_code == 403, name
+    home = client.get("/").content.decode()
+    assert "You belong to the learners" in home
+    assert "For learners" in home
+    assert "No worker is running" not in home
     assert not Person.objects.exists(), "nobody is put on a mailing list by signing in"
     assert actions("people.claim") == [("people.claim", "learners")]
 
