@@ -48,6 +48,8 @@ PUBLIC_NAMES = {
     "mfa_login_webauthn": "signs in by passkey",
     "openid_connect_login": "leads to the identity provider",
     "openid_connect_callback": "leads back from the identity provider",
+    "platform_login": "leads to the platform",
+    "platform_callback": "leads back from the platform",
     "socialaccount_login_cancelled": "says that signing in was cancelled",
     "socialaccount_login_error": "says that signing in failed",
     "socialaccount_signup": "a step of signing in; closed to whom no rule admits",
@@ -70,12 +72,13 @@ PUBLIC_NAMES = {
     "inbox:subscription": "a subscriber's own choices, by a signed address from a mail",
     "inbox:unsubscribe": "one click, signed address (RFC 8058)",
     "inbox:confirm": "confirms a subscriber's address",
+    "inbox:forget": "a subscriber is forgotten, by a signed address from a mail",
     "inbox:subscribe": "people subscribe themselves to public streams",
 }
 # What everybody who signed in has. allauth's views carry no mark of ours; the anonymous walk proves them closed.
 SIGNED_IN_NAMES = {
     "accounts:me", "accounts:confirm", "accounts:end_session", "accounts:end_other_sessions", "accounts:new_token",
-    "accounts:end_token", "accounts:my_data", "inbox:mine",
+    "accounts:end_token", "accounts:my_data", "accounts:erase_me", "inbox:mine",
     "account_reauthenticate", "account_email", "account_change_password", "account_set_password",
     "mfa_index", "mfa_reauthenticate", "mfa_activate_totp", "mfa_deactivate_totp", "mfa_view_recovery_codes",
     "mfa_generate_recovery_codes", "mfa_download_recovery_codes", "mfa_list_webauthn", "mfa_add_webauthn",

@@ -1,8 +1,8 @@
 """Where allauth asks us: nobody signs up by themselves, sign-ins are noted, roles follow from mapped claims only."""
 
 import base64
+import logging
 import secrets
-from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlencode
@@ -14,36 +14,43 @@ from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialAccount
+from allauth.socialaccount.providers.base import AuthError
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings as django_settings
 from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.encoding import force_bytes
+from django.utils.translation import gettext as _
 from qrcode.image.svg import SvgPathFillImage
 
 from sapwood.accounts.actions import apply_claims
 from sapwood.accounts.actions.roles import subject_of
+from sapwood.accounts.claims import all_claims, followers, says
+from sapwood.accounts.conf import OIDC_ISSUER, PLATFORM_URL
 from sapwood.accounts.guards import actor_for, signed_in_recently
 from sapwood.accounts.language import remember_language
 from sapwood.accounts.models import ClaimRule, User
+from sapwood.accounts.notes import note_failure, note_sign_out
+from sapwood.accounts.provider_http import ProviderSession
 from sapwood.accounts.sessions import note_session
 from sapwood.core import audit, settings
 from sapwood.core.clock import system_clock
+from sapwood.core.errors import SapwoodError
 
-Claims = Mapping[str, object]
-NewcomerCheck = Callable[[Claims], bool]
-_NEWCOMERS: list[NewcomerCheck] = []
-TIMEOUT_S = 10
+logger = logging.getLogger(__name__)
 
 
-def admit_newcomers(check: NewcomerCheck) -> None:
-    """Let people without an account come in by the identity provider when `check(claims)` says so (no role follows)."""
-    if check not in _NEWCOMERS:
-        _NEWCOMERS.append(check)
+class ProviderRefusedError(SapwoodError):
+    """A sign-in by an identity provider failed: begun elsewhere, too old, or not vouched for."""
+
+    code = "accounts.provider_refused"
+    http_status = 401
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ships no types
@@ -61,6 +68,28 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth sh
             request.session.save()
             note_session(user, request.session, agent=request.headers.get("User-Agent", ""), now=now)
             audit.record(actor=actor_for(user), action="accounts.sign_in", subject=subject_of(user), at=now)
+
+    def logout(self, request: HttpRequest) -> None:
+        """Sign out, and remember that it happened."""
+        if isinstance(request.user, User):
+            note_sign_out(request.user)
+        super().logout(request)
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Hold the limits of attempts; who runs into them is noted."""
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:
+            note_failure(request, reason="too_many_attempts", user=self._meant(credentials))
+            raise
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """Note that a password was wrong, or that nobody has this address; never what was typed."""
+        note_failure(request, reason="password", user=self._meant(credentials))
+
+    @staticmethod
+    def _meant(credentials: dict[str, Any]) -> User | None:
+        return User.objects.filter(email__iexact=str(credentials.get("email", "")).strip()).first()
 
     def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
         """Speak the person's language from the first page on."""
@@ -115,18 +144,19 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth s
 
 
 class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth ships no types
-    """OpenID Connect."""
+    """Identity providers: OpenID Connect, and the platform."""
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:  # noqa: ARG002 - the hook's shape
-        """When an administrator mapped one of the claims to a role, or a module admits newcomers."""
-        claims = claims_of(sociallogin)
-        mapped = any(_matches(rule, claims) for rule in ClaimRule.objects.all())
-        return mapped or any(check(claims) for check in _NEWCOMERS)
+        """When an administrator mapped one of the claims, to a role or to what a module makes of it."""
+        claims = sociallogin.account.extra_data
+        mapped = any(says(claims, rule.claim, rule.value) for rule in ClaimRule.objects.all())
+        return mapped or any(follower.admits(claims) for follower in followers())
 
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:  # noqa: ARG002 - the hook's shape
-        """Bring a known person's mapped roles in step before they are signed in."""
+        """Bring what a known person has by their claims in step before they are signed in."""
         if sociallogin.is_existing and isinstance(sociallogin.user, User):
-            apply_claims(sociallogin.user, claims=claims_of(sociallogin), now=system_clock().now())
+            with transaction.atomic():
+                follow_claims(sociallogin.user, sociallogin.account)
 
     def populate_user(self, request: HttpRequest, sociallogin: Any, data: dict[str, Any]) -> User:
         """Take over address and name."""
@@ -136,44 +166,45 @@ class ProviderAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # all
         return user
 
     def save_user(self, request: HttpRequest, sociallogin: Any, form: Any = None) -> User:
-        """Make the account of a newcomer and give the mapped roles."""
+        """Make the account of a newcomer and give what their claims are mapped to."""
         now = system_clock().now()
         with transaction.atomic():
             user: User = super().save_user(request, sociallogin, form)
             user.joined_at = now
             user.save(update_fields=["joined_at"])
             audit.record(actor=actor_for(user), action="accounts.create", subject=subject_of(user), at=now)
-            apply_claims(user, claims=claims_of(sociallogin), now=now)
+            follow_claims(user, sociallogin.account)
         return user
 
-    def get_requests_session(self) -> Any:
-        """The library's own HTTP session, held to our proxy and to a time limit."""
-        session = super().get_requests_session()
-        session.trust_env = False
-        if proxy := settings.HTTP_PROXY.get():
-            session.proxies = {"http": proxy, "https": proxy}
-        plain = session.request
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Any,
+        error: Any = None,
+        exception: Exception | None = None,
+        extra_context: dict[str, Any] | None = None,  # noqa: ARG002 - the hook's shape
+    ) -> None:
+        """Write the failure down and say it in one line; who pressed “cancel” over there is told just that."""
+        if error == AuthError.CANCELLED:
+            return
+        note_failure(request, reason="provider")
+        logger.warning("a sign-in by %s failed: %s", provider, exception or "no such attempt was begun here")
+        raise ProviderRefusedError(
+            _("Signing in by %(name)s did not work") % {"name": provider},
+            hint=_("Begin again on the sign-in page. If it happens again, tell an administrator."),
+        )
 
-        def limited(*args: Any, **kwargs: Any) -> Any:
-            kwargs.setdefault("timeout", TIMEOUT_S)
-            return plain(*args, **kwargs)
-
-        session.request = limited
-        return session
+    def get_requests_session(self) -> ProviderSession:
+        """The library's HTTP session: ours, so that proxy, limits and checks of addresses hold here too."""
+        return ProviderSession(tuple(filter(None, (OIDC_ISSUER.get(), PLATFORM_URL.get()))))
 
 
-def claims_of(sociallogin: Any) -> dict[str, object]:
-    """What the identity provider says, from the id token and the user info."""
-    data = sociallogin.account.extra_data or {}
-    if "userinfo" in data or "id_token" in data:
-        return {**(data.get("id_token") or {}), **(data.get("userinfo") or {})}
-    return dict(data)
-
-
-def _matches(rule: ClaimRule, claims: Claims) -> bool:
-    found = claims.get(rule.claim)
-    values = found if isinstance(found, list | tuple) else [found]
-    return any(value is not None and str(value) == rule.value for value in values)
+def follow_claims(user: User, account: SocialAccount) -> None:
+    """Give and take roles, and what modules make of claims, by what this person's providers say now."""
+    claims, now = all_claims(user, account), system_clock().now()
+    apply_claims(user, claims=claims, now=now)
+    for follower in followers():
+        follower.follow(user, claims, now=now)
 
 
 def _cipher() -> MultiFernet:

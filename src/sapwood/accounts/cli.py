@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from django.utils.translation import gettext as _
 
 from sapwood.accounts import actions
 from sapwood.accounts.data import Scope
-from sapwood.accounts.models import ApiToken, RoleGrant, User
+from sapwood.accounts.models import ApiToken, ClaimRule, RoleGrant, User
 from sapwood.accounts.queries import person
 from sapwood.core import settings
 from sapwood.core.clock import system_clock
-from sapwood.core.commands import emit, json_option
+from sapwood.core.commands import Exit, emit, json_option
 from sapwood.core.data import JSON, Actor
 from sapwood.core.errors import NotFoundError, UsageError
 from sapwood.core.files import write_atomically
@@ -44,11 +45,30 @@ def create(*, email: str, roles: Sequence[str], name: str, with_link: bool, as_j
 
 @accounts.command()
 @click.argument("email")
-@click.option("--hours", type=click.IntRange(1, 168), default=1, show_default=True, help="How long it works.")
+@click.option("--role", required=True, help="Their first role, such as auditor.")
+@click.option("--scope", default="", help="Narrow the role: channel:NAME or locale:CODE.")
+@click.option("--name", default="", help="What to call the person.")
 @json_option
-def link(*, email: str, hours: int, as_json: bool) -> None:
-    """Print a link that signs the person in once."""
+def invite(*, email: str, role: str, scope: str, name: str, as_json: bool) -> None:
+    """Make an account and mail its owner a link that signs them in once within three days; exit 1 if no mail left."""
+    now = system_clock().now()
+    _say(
+        actions.invite(email, role=role, scope=_scope(scope), name=name, actor=Actor.command(), now=now),
+        as_json=as_json,
+    )
+
+
+@accounts.command()
+@click.argument("email")
+@click.option("--hours", type=click.IntRange(1, 168), default=1, show_default=True, help="How long it works.")
+@click.option("--mail", "by_mail", is_flag=True, help="Mail it instead of printing it; it then works for three days.")
+@json_option
+def link(*, email: str, hours: int, by_mail: bool, as_json: bool) -> None:
+    """Print, or mail, a link that signs the person in once."""
     now, ttl = system_clock().now(), dt.timedelta(hours=hours)
+    if by_mail:
+        _say(actions.send_link(person(email), actor=Actor.command(), now=now), as_json=as_json)
+        return
     url = actions.one_time_link(person(email), base_url=_base_url(), now=now, ttl=ttl, actor=Actor.command())
     emit({"email": email, "link": url, "expires_at": (now + ttl).isoformat()}, [url], as_json=as_json)
 
@@ -117,13 +137,16 @@ def reset_factor(*, email: str, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 def erase(*, email: str, yes: bool, as_json: bool) -> None:
-    """Forget a person; the audit log keeps ids that name nobody, and stays valid."""
-    user = person(email)
+    """Forget a person, with an account or without; the audit log keeps ids that name nobody, and stays valid."""
     if not yes:
         if as_json:
             raise UsageError("Erasing cannot be undone", hint="Add --yes when you are sure.")
-        click.confirm(f"Forget {user.email} for good?", abort=True)
-    actions.erase_person(user, actor=Actor.command(), now=system_clock().now())
+        click.confirm(f"Forget {email} for good?", abort=True)
+    user, actor, now = User.objects.filter(email__iexact=email.strip()).first(), Actor.command(), system_clock().now()
+    if user is None:
+        actions.erase_address(email, actor=actor, now=now)
+    else:
+        actions.erase_person(user, actor=actor, now=now)
     emit({"erased": True}, [f"{email} is forgotten"], as_json=as_json)
 
 
@@ -132,13 +155,59 @@ def erase(*, email: str, yes: bool, as_json: bool) -> None:
 @click.option("--to", "path", type=click.Path(dir_okay=False, path_type=Path), help="Write to a file instead.")
 @json_option
 def export(*, email: str, path: Path | None, as_json: bool) -> None:
-    """Everything that is kept about a person, as JSON."""
-    document = actions.export_person(person(email), actor=Actor.command(), now=system_clock().now())
+    """Everything that is kept about a person, with an account or without, as JSON."""
+    user, actor, now = User.objects.filter(email__iexact=email.strip()).first(), Actor.command(), system_clock().now()
+    if user is None:
+        document = actions.export_address(email, actor=actor, now=now)
+    else:
+        document = actions.export_person(user, actor=actor, now=now)
     if path is None:
         emit(document, [], as_json=True)
         return
     write_atomically(path, _json_text(document))
     emit({"written": str(path)}, [f"written to {path}"], as_json=as_json)
+
+
+@accounts.group()
+def claims() -> None:
+    """Which claims of an identity provider give which roles."""
+
+
+@claims.command(name="list")
+@json_option
+def claims_list(*, as_json: bool) -> None:
+    """The rules."""
+    rows = ClaimRule.objects.order_by("claim", "value", "role")
+    data = [{"claim": row.claim, "value": row.value, "role": row.role} for row in rows]
+    lines = [f"{row.claim} = {row.value}: {row.role}" for row in rows]
+    emit(data, lines or ["No claim gives a role."], as_json=as_json)
+
+
+@claims.command(name="add")
+@click.argument("claim")
+@click.argument("value")
+@click.argument("role")
+@json_option
+def claims_add(*, claim: str, value: str, role: str, as_json: bool) -> None:
+    """Whose provider says CLAIM = VALUE holds ROLE from their next sign-in on."""
+    row = actions.add_claim_rule(claim, value=value, role=role, actor=Actor.command(), now=system_clock().now())
+    data = {"claim": row.claim, "value": row.value, "role": row.role}
+    emit(data, [f"{row.claim} = {row.value} gives the role {row.role}"], as_json=as_json)
+
+
+@claims.command(name="remove")
+@click.argument("claim")
+@click.argument("value")
+@click.argument("role")
+@json_option
+def claims_remove(*, claim: str, value: str, role: str, as_json: bool) -> None:
+    """End such a rule; roles that it gave end at their holder's next sign-in."""
+    wanted = {"claim": claim, "value": value, "role": role.replace("-", "_")}
+    row = ClaimRule.objects.filter(**wanted).first()
+    if row is None:
+        raise NotFoundError(_("There is no such rule"), hint=_("See 'sapwood accounts claims list'."))
+    actions.remove_claim_rule(row, actor=Actor.command(), now=system_clock().now())
+    emit({"removed": wanted}, [f"{claim} = {value} gives no role any more"], as_json=as_json)
 
 
 @accounts.group()
@@ -184,6 +253,18 @@ def token_revoke(*, uuid: str, as_json: bool) -> None:
     emit(_token_shown(row), [f"{row.name} of {row.user.email} is revoked"], as_json=as_json)
 
 
+def _say(made: actions.Invitation, *, as_json: bool) -> None:
+    """What became of an invitation; where no mail left, its link, and exit 1."""
+    data: dict[str, JSON] = {**_shown(made.user), "mailed": made.mailed, "expires_at": made.expires_at.isoformat()}
+    if made.mailed:
+        emit(data, [f"a sign-in link is on its way to {made.user.email}"], as_json=as_json)
+        return
+    if as_json:
+        emit({**data, "link": made.url, "error": made.error.as_dict()}, [], as_json=True, exit_code=Exit.ERROR)
+    click.echo(made.url)
+    raise made.error
+
+
 def _json_text(document: dict[str, JSON]) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n"
 
@@ -195,7 +276,7 @@ def _base_url() -> str:
 def _scope(typed: str) -> Scope | None:
     if not typed:
         return None
-    kind, _, key = typed.partition(":")
+    kind, _colon, key = typed.partition(":")
     return kind, key
 
 

@@ -14,6 +14,19 @@ OIDC_TRUST_EMAIL = typed.boolean(
     False,
     "The provider verifies addresses, so whoever it says owns an address may use the account with that address.",
 )
+PLATFORM_URL = typed.text(
+    "SAPWOOD_PLATFORM_URL", "", "Address of the platform's LMS, by whose OAuth people sign in; empty: they do not."
+)
+PLATFORM_NAME = typed.text("SAPWOOD_PLATFORM_NAME", "Open edX", "What the button of the platform says.")
+PLATFORM_CLIENT_ID = typed.text("SAPWOOD_PLATFORM_CLIENT_ID", "", "Our client id at the platform.")
+PLATFORM_CLIENT_SECRET = typed.text(
+    "SAPWOOD_PLATFORM_CLIENT_SECRET", "", "Our client secret at the platform.", secret=True
+)
+PLATFORM_TRUST_EMAIL = typed.boolean(
+    "SAPWOOD_PLATFORM_TRUST_EMAIL",
+    False,
+    "The platform makes people confirm their addresses, so whoever owns one there may use the account with it here.",
+)
 
 _BASE_URL = typed.BASE_URL.get()
 _SECURE = _BASE_URL.startswith("https://")
@@ -53,6 +66,7 @@ ACCOUNT_RATE_LIMITS = {
     "manage_email": "10/m/user",
     "confirm_email": "1/180s/key",
     "signup": "20/m/ip",
+    "failure_noted": "10/m/ip",  # how many failed sign-ins a minute one address can write into the audit log
 }
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if typed.TRUST_PROXY.get() else 0
 
@@ -68,32 +82,54 @@ MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _SECURE
 MFA_TOTP_TOLERANCE = 0  # a used code is remembered for one period, so a longer life would let it be used twice
 MFA_RECOVERY_CODES_SHOW_ONCE = False
 MFA_ALLOW_UNVERIFIED_EMAIL = False
+MFA_FORMS = {
+    "authenticate": "sapwood.accounts.factor_forms.CodeForm",
+    "reauthenticate": "sapwood.accounts.factor_forms.CodeAgainForm",
+    "authenticate_webauthn": "sapwood.accounts.factor_forms.PasskeyForm",
+    "reauthenticate_webauthn": "sapwood.accounts.factor_forms.PasskeyAgainForm",
+    "login_webauthn": "sapwood.accounts.factor_forms.PasskeyAloneForm",
+}
 
 SOCIALACCOUNT_ADAPTER = "sapwood.accounts.adapters.ProviderAdapter"
 SOCIALACCOUNT_ONLY = False
 SOCIALACCOUNT_AUTO_SIGNUP = True
 SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
-SOCIALACCOUNT_EMAIL_AUTHENTICATION = OIDC_TRUST_EMAIL.get()
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # each provider has its own setting
 SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
 SOCIALACCOUNT_LOGIN_ON_GET = False
 SOCIALACCOUNT_STORE_TOKENS = False
-SOCIALACCOUNT_OPENID_CONNECT_URL_PREFIX = "oidc"
 
 
-def _providers() -> dict[str, Any]:
-    if not OIDC_ISSUER.get():
-        return {}
-    app = {
-        "provider_id": "sso",
-        "name": OIDC_NAME.get(),
-        "client_id": OIDC_CLIENT_ID.get(),
-        "secret": OIDC_CLIENT_SECRET.get(),
-        "settings": {"server_url": OIDC_ISSUER.get(), "oauth_pkce_enabled": True},
-    }
-    return {"openid_connect": {"APPS": [app], "SCOPE": list(OIDC_SCOPES.get()), "OAUTH_PKCE_ENABLED": True}}
+def providers() -> dict[str, Any]:
+    """The ways of signing in that the operator set up."""
+    found: dict[str, Any] = {}
+    if OIDC_ISSUER.get():
+        app = {
+            "provider_id": "sso",
+            "name": OIDC_NAME.get(),
+            "client_id": OIDC_CLIENT_ID.get(),
+            "secret": OIDC_CLIENT_SECRET.get(),
+            "settings": {
+                "server_url": OIDC_ISSUER.get(),
+                "oauth_pkce_enabled": True,
+                "scope": list(OIDC_SCOPES.get()),
+                "email_authentication": OIDC_TRUST_EMAIL.get(),
+            },
+        }
+        found["openid_connect"] = {"APPS": [app]}
+    if PLATFORM_URL.get():
+        app = {
+            "provider_id": "platform",
+            "name": PLATFORM_NAME.get(),
+            "client_id": PLATFORM_CLIENT_ID.get(),
+            "secret": PLATFORM_CLIENT_SECRET.get(),
+            "settings": {"server_url": PLATFORM_URL.get(), "email_authentication": PLATFORM_TRUST_EMAIL.get()},
+        }
+        found["platform"] = {"APPS": [app]}
+    return found
 
 
-SOCIALACCOUNT_PROVIDERS = _providers()
+SOCIALACCOUNT_PROVIDERS = providers()
 
 # `from … import *` would hand over the typed settings and this module's helpers as well.
 __all__ = [name for name in dir() if name.startswith(("ACCOUNT_", "ALLAUTH_", "CACHES", "MFA_", "SOCIALACCOUNT_"))]

@@ -125,6 +125,11 @@ def reauthentication_required(view: V) -> V:
     return cast("V", guarded)
 
 
+def asked_again(request: HttpRequest) -> HttpResponseBase | None:
+    """The same guard inside a view, for what is dangerous only at times: the way to confirm, or None to go on."""
+    return None if signed_in_recently(request, now=system_clock().now()) else _ask_again(request)
+
+
 def require_recent_sign_in(request: AnyRequest, *, now: dt.datetime) -> None:
     """The same guard for an API endpoint; raises StaleSignInError."""
     plain = request._request if isinstance(request, Request) else request  # noqa: SLF001 - DRF offers no other way

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import logging
-from smtplib import SMTPException
 
 from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
@@ -11,8 +10,15 @@ from django.utils.translation import override
 
 from sapwood.accounts.models import User
 from sapwood.core import settings
+from sapwood.core.errors import UnavailableError
 
 logger = logging.getLogger(__name__)
+
+
+class MailError(UnavailableError):
+    """A sign-in link could not be mailed; the link itself works."""
+
+    code = "accounts.mail"
 
 
 def send_invitation(user: User, *, url: str, expires_at: dt.datetime) -> bool:
@@ -24,7 +30,7 @@ def send_invitation(user: User, *, url: str, expires_at: dt.datetime) -> bool:
         subject = " ".join((_("Sign in to %(name)s") % {"name": name}).split())
     try:
         EmailMessage(subject, text, to=[user.email], headers={"Auto-Submitted": "auto-generated"}).send()
-    except (OSError, SMTPException):
-        logger.exception("the sign-in link for %s could not be mailed", user.uuid)
+    except OSError as error:
+        logger.warning("the sign-in link for %s could not be mailed: %s", user.uuid, error)
         return False
     return True

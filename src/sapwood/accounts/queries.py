@@ -4,6 +4,7 @@ import datetime as dt
 import uuid
 from dataclasses import dataclass
 
+from allauth.account.models import EmailAddress
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
@@ -60,6 +61,11 @@ def person_by_uuid(key: str | uuid.UUID) -> User | None:
         return User.objects.filter(uuid=key).first()
     except (ValueError, TypeError):
         return None
+
+
+def owns_address(user: User) -> bool:
+    """Whether somebody proved that the account's address is this person's: by a mail, a provider, an administrator."""
+    return bool(EmailAddress.objects.filter(user=user, email__iexact=user.email, verified=True).exists())
 
 
 def grants_in_force(user: object, *, now: dt.datetime) -> list[Grant]:

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from sapwood.accounts.actions.tokens import authenticate_token
 from sapwood.accounts.data import ANYWHERE
+from sapwood.accounts.guards import require_recent_sign_in
 from sapwood.accounts.models import ApiToken, User
 from sapwood.accounts.permissions import permission
 from sapwood.accounts.queries import user_has
@@ -38,19 +39,25 @@ class TokenAuthentication(BaseAuthentication):
         return 'Bearer realm="sapwood"'
 
 
-def Needs(code: str) -> type[BasePermission]:  # noqa: N802 - read as the class that it makes
+def Needs(code: str, *, dangerous: bool = False) -> type[BasePermission]:  # noqa: N802 - read as the class that it makes
     """A DRF permission class: `permission_classes = [Needs("inbox.decide")]`.
 
-    A narrowed grant opens the endpoint; `check_object_permissions` then holds the object against it.
+    A narrowed grant opens the endpoint; `check_object_permissions` then holds the object against it. What is
+    `dangerous` wants a fresh sign-in of whoever comes with a session; a token proves itself by its scope.
     """
     permission(code)
 
     class HoldsPermission(BasePermission):
         sapwood_permission = code
+        sapwood_dangerous = dangerous
 
         @override
         def has_permission(self, request: Request, view: Any) -> bool:
-            return user_has(request.user, code, ANYWHERE)
+            if not user_has(request.user, code, ANYWHERE):
+                return False
+            if dangerous and not isinstance(request.auth, ApiToken):
+                require_recent_sign_in(request, now=system_clock().now())
+            return True
 
         @override
         def has_object_permission(self, request: Request, view: Any, obj: Any) -> bool:

@@ -5,7 +5,7 @@ from allauth.socialaccount import views as social_views
 from django.urls import URLPattern, URLResolver, include, path
 
 from sapwood.accounts.guards import public, reauthentication_required, sign_in_required
-from sapwood.accounts.views import audit, links, me, people
+from sapwood.accounts.views import audit, links, me, people, providers
 
 own: list[URLPattern | URLResolver] = [
     path("link/<str:secret>", links.link, name="link"),
@@ -16,6 +16,7 @@ own: list[URLPattern | URLResolver] = [
     path("me/tokens/new", me.new_token, name="new_token"),
     path("me/tokens/<uuid:uuid>/end", me.end_token, name="end_token"),
     path("me/data", me.export, name="my_data"),
+    path("me/erase", me.erase, name="erase_me"),
     path("people", people.people, name="people"),
     path("people/invite", people.invite, name="invite"),
     path("people/claims", people.claims, name="claims"),
@@ -46,5 +47,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("allauth.account.urls")),
     path("2fa/", include("allauth.mfa.urls")),
     path("3rdparty/", include("allauth.socialaccount.urls")),
-    path("", include("allauth.socialaccount.providers.openid_connect.urls")),
+    path("oidc/<str:provider_id>/login/", providers.sso_login, name="openid_connect_login"),
+    path("oidc/<str:provider_id>/login/callback/", providers.sso_callback, name="openid_connect_callback"),
+    path("platform/login/", providers.platform_login, name="platform_login"),
+    path("platform/login/callback/", providers.platform_callback, name="platform_callback"),
 ]

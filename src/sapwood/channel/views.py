@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from sapwood.accounts.api import actor_of, permission_required
+from sapwood.accounts.api import actor_of, permission_required, reauthentication_required
 from sapwood.channel import api
 from sapwood.channel.errors import NotARepositoryError
 from sapwood.channel.permissions import MANAGE_CHANNEL, VIEW_CHANNEL
@@ -51,6 +51,7 @@ def pull_now(request: HttpRequest) -> HttpResponseRedirect:
 
 
 @permission_required(MANAGE_CHANNEL)
+@reauthentication_required
 @require_POST
 def acknowledge(request: HttpRequest, pk: int) -> HttpResponseRedirect:
     """Somebody has seen that many publications were withdrawn at once."""

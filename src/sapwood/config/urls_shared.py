@@ -25,3 +25,4 @@ SHARED: list[Route] = [
 ]
 
 handlers = {code: f"sapwood.console.views.error_{code}" for code in (400, 403, 404, 500)}
+handlers[429] = "sapwood.accounts.views.answers.too_many"  # the sign-in library looks for it

@@ -10,3 +10,4 @@ urlpatterns = [
     *SHARED,
 ]
 handler400, handler403, handler404, handler500 = handlers[400], handlers[403], handlers[404], handlers[500]
+handler429 = handlers[429]

@@ -10,26 +10,29 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from sapwood.channel import api as channel
+from sapwood.channel.permissions import VIEW_CHANNEL
 from sapwood.console.figures import instant
-from sapwood.console.registry import MenuEntry, Need, register_menu, register_need, set_calm_text
+from sapwood.console.registry import MenuEntry, Need, may, register_menu, register_need, set_calm_text
 from sapwood.core import settings
 from sapwood.core.clock import system_clock
 from sapwood.core.worker import silent_since
 from sapwood.formats.catalogue import line_order
 
 
-def stopped_worker(_request: HttpRequest) -> Iterable[Need]:
-    """One need while no worker has been heard for two minutes."""
+def stopped_worker(request: HttpRequest) -> Iterable[Need]:
+    """One need while no worker has been heard for two minutes; readers without a role here cannot start one."""
     since = silent_since(system_clock().now())
-    if since is None:
+    if since is None or not may(request, VIEW_CHANNEL):
         return
     text = gettext_lazy("No worker is running: nothing is pulled, delivered or checked. Start “sapwood worker”.")
     began = None if since.year == 1 else since
     yield Need("critical", text, reverse("console:home"), gettext_lazy("Look again"), began)
 
 
-def last_look(_request: HttpRequest) -> str | None:
+def last_look(request: HttpRequest) -> str | None:
     """When the channel was last good, for a front page on which nothing needs anybody."""
+    if not may(request, VIEW_CHANNEL):
+        return None
     looks = [row.last_good_at for row in channel.channel_health() if row.last_good_at]
     return _("Last look at the channel: %(instant)s.") % {"instant": instant(max(looks))} if looks else None
 

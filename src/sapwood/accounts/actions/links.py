@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from sapwood.accounts.actions.roles import subject_of
 from sapwood.accounts.actions.secrets import digest_of, new_secret
 from sapwood.accounts.guards import actor_for
-from sapwood.accounts.mail import send_invitation
+from sapwood.accounts.mail import MailError, send_invitation
 from sapwood.accounts.models import SignInLink, User
 from sapwood.core import audit, settings
 from sapwood.core.data import JSON, Actor
@@ -68,14 +68,19 @@ def redeem_link(secret: str, *, now: dt.datetime) -> User:
     return row.user
 
 
-@transaction.atomic
 def mail_own_link(user: User, *, now: dt.datetime) -> None:
-    """Mail a signed-in person a fresh link to themselves, at most once a minute: their way to confirm who they are."""
+    """Mail a signed-in person a fresh link to themselves, at most once a minute: their way to confirm who they are.
+
+    Raises MailError when the mail cannot leave.
+    """
     if SignInLink.objects.filter(user=user, used_at=None, created_at__gt=now - COOLDOWN).exists():
         return
     url = one_time_link(user, base_url=settings.BASE_URL.get(), now=now, actor=actor_for(user))
-    expires_at = now + LINK_TTL
-    transaction.on_commit(lambda: send_invitation(user, url=url, expires_at=expires_at))
+    if not send_invitation(user, url=url, expires_at=now + LINK_TTL):
+        raise MailError(
+            _("The mail to %(address)s could not be sent") % {"address": user.email},
+            hint=_("Ask an administrator for a sign-in link."),
+        )
 
 
 def prune_links(*, now: dt.datetime) -> int:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -14,7 +15,7 @@ from sapwood.accounts.actions.links import INVITATION_TTL, one_time_link
 from sapwood.accounts.actions.roles import grant_role, keep_an_administrator, subject_of
 from sapwood.accounts.data import Role, Scope
 from sapwood.accounts.guards import require
-from sapwood.accounts.mail import send_invitation
+from sapwood.accounts.mail import MailError, send_invitation
 from sapwood.accounts.models import ApiToken, SignInLink, User
 from sapwood.accounts.permissions import MANAGE_PEOPLE
 from sapwood.accounts.sessions import end_sessions
@@ -63,7 +64,25 @@ def create_person(
     return user
 
 
-@transaction.atomic
+@dataclass(frozen=True)
+class Invitation:
+    """A sign-in link for somebody, and whether the mail with it left; where it did not, the link is handed over."""
+
+    user: User
+    url: str
+    expires_at: dt.datetime
+    mailed: bool
+
+    @property
+    def error(self) -> MailError:
+        """What to say when the mail did not leave."""
+        return MailError(
+            _("The mail to %(address)s could not be sent; the account is there and the link works")
+            % {"address": self.user.email},
+            hint=_("Hand the link over another way, or look at SAPWOOD_MAIL_URL and mail it again."),
+        )
+
+
 def invite(
     email: str,
     *,
@@ -72,23 +91,25 @@ def invite(
     now: dt.datetime,
     scope: Scope | None = None,
     name: str = "",
-) -> User:
+) -> Invitation:
     """Make an account with one role and mail its owner a one-time sign-in link that lasts three days."""
-    user = create_person(email, actor=actor, now=now, name=name)
-    grant_role(user, role=role, actor=actor, now=now, scope=scope)
-    url = one_time_link(user, base_url=settings.BASE_URL.get(), now=now, ttl=INVITATION_TTL, actor=actor)
-    expires_at = now + INVITATION_TTL
-    transaction.on_commit(lambda: send_invitation(user, url=url, expires_at=expires_at))
-    return user
+    with transaction.atomic(durable=True):
+        user = create_person(email, actor=actor, now=now, name=name)
+        grant_role(user, role=role, actor=actor, now=now, scope=scope)
+        url = one_time_link(user, base_url=settings.BASE_URL.get(), now=now, ttl=INVITATION_TTL, actor=actor)
+    return _mailed(user, url, now)
 
 
-@transaction.atomic
-def send_link(user: User, *, actor: Actor, now: dt.datetime) -> None:
-    """Mail a person a fresh one-time sign-in link."""
+def send_link(user: User, *, actor: Actor, now: dt.datetime) -> Invitation:
+    """Mail a person a fresh one-time sign-in link that lasts three days."""
     require(actor, MANAGE_PEOPLE)
     url = one_time_link(user, base_url=settings.BASE_URL.get(), now=now, ttl=INVITATION_TTL, actor=actor)
+    return _mailed(user, url, now)
+
+
+def _mailed(user: User, url: str, now: dt.datetime) -> Invitation:
     expires_at = now + INVITATION_TTL
-    transaction.on_commit(lambda: send_invitation(user, url=url, expires_at=expires_at))
+    return Invitation(user, url, expires_at, mailed=send_invitation(user, url=url, expires_at=expires_at))
 
 
 @transaction.atomic

@@ -1,11 +1,12 @@
 """Granting and revoking roles, by hand or from what an identity provider says."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from sapwood.accounts.claims import Claims, says
 from sapwood.accounts.data import ADMINISTERING, ROLES_OF, Role, Scope, ScopeKind
 from sapwood.accounts.guards import require
 from sapwood.accounts.models import ClaimRule, RoleGrant, User
@@ -104,12 +105,13 @@ def remove_claim_rule(row: ClaimRule, *, actor: Actor, now: dt.datetime) -> None
 
 
 @transaction.atomic
-def apply_claims(user: User, *, claims: Mapping[str, object], now: dt.datetime) -> set[Role]:
-    """Bring the roles that come from claims in step with what the identity provider says now.
+def apply_claims(user: User, *, claims: Sequence[Claims], now: dt.datetime) -> set[Role]:
+    """Bring the roles that come from claims in step with what the identity providers say now.
 
     Roles that a person granted by hand are left alone; an administering role is never taken from its last holder.
     """
-    due = {Role(rule.role) for rule in ClaimRule.objects.all() if _says(claims.get(rule.claim), rule.value)}
+    rules = ClaimRule.objects.all()
+    due = {Role(rule.role) for rule in rules if any(says(one, rule.claim, rule.value) for one in claims)}
     due &= set(ROLES_OF[settings.ROLE.get()])
     actor = Actor.system("accounts.claims")
     held = {Role(row.role): row for row in RoleGrant.objects.filter(user=user, scope_kind="")}
@@ -173,12 +175,6 @@ def _checked(role: Role | str, scope: Scope | None) -> tuple[Role, str, str]:
             hint=_("Grant a smaller role instead."),
         )
     return chosen, kind, key.strip()
-
-
-def _says(found: object, wanted: str) -> bool:
-    if isinstance(found, list | tuple):
-        return any(str(item) == wanted for item in found)
-    return found is not None and str(found) == wanted
 
 
 def _details(row: RoleGrant) -> dict[str, JSON]:

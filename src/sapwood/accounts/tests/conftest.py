@@ -1,6 +1,7 @@
 """The people of these tests."""
 
 import datetime as dt
+import socket
 
 import pytest
 
@@ -30,3 +31,13 @@ def erin(db):
 @pytest.fixture
 def dave(db):
     return create_person("dave@riverside.example", name="Dave", actor=Actor.command(), now=NOW)
+
+
+@pytest.fixture
+def no_mail_server(settings):
+    """Mail goes to a port where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", probe.getsockname()[1]
+        yield

@@ -83,3 +83,45 @@ def test_switching_off_and_on(sapwood, alice, dave):
     assert sapwood("switch", dave.email, "off")["active"] is False
     assert sapwood("switch", dave.email, "on")["active"] is True
     assert not user_has(person(dave.email), "audit.view", now=NOW)
+
+
+def test_an_invitation_is_mailed(sapwood, db, mailoutbox):
+    made = sapwood("invite", "carol@riverside.example", "--role", "auditor")
+    assert (made["mailed"], made["roles"][0]["role"]) == (True, "auditor")
+    assert "link" not in made
+    assert [message.to for message in mailoutbox] == [["carol@riverside.example"]]
+    sapwood("link", "carol@riverside.example", "--mail")
+    assert len(mailoutbox) == 2
+
+
+def test_an_invitation_whose_mail_cannot_leave_ends_with_1_and_hands_over_the_link(sapwood, db, no_mail_server, capsys):
+    carol = "carol@riverside.example"
+    for words in (["invite", carol, "--role", "auditor"], ["link", carol, "--mail"]):
+        made = sapwood(*words, expect=1)
+        assert (made["mailed"], made["error"]["code"]) == (False, "accounts.mail")
+        assert made["error"]["hint"]
+        user = redeem_link(made["link"].rsplit("/", 1)[1], now=system_clock().now())
+        assert user.email == "carol@riverside.example"
+    with pytest.raises(SystemExit) as done:
+        main(["accounts", "link", "carol@riverside.example", "--mail"])
+    out, err = capsys.readouterr()
+    assert done.value.code == 1
+    assert "/accounts/link/" in out
+    assert "accounts.mail" in err
+    assert "Traceback" not in err
+
+
+def test_claims_are_mapped_to_roles_by_command(sapwood, db):
+    assert sapwood("claims", "add", "groups", "auditors", "auditor") == {
+        "claim": "groups", "value": "auditors", "role": "auditor",
+    }  # fmt: skip
+    assert [row["role"] for row in sapwood("claims", "list")] == ["auditor"]
+    assert sapwood("claims", "add", "groups", "x", "emperor", expect=2)["error"]["code"] == "accounts.role"
+    sapwood("claims", "remove", "groups", "auditors", "auditor")
+    assert sapwood("claims", "list") == []
+    assert sapwood("claims", "remove", "groups", "auditors", "auditor", expect=1)["error"]["code"] == "core.not_found"
+
+
+def test_an_address_about_which_nothing_is_kept_is_an_error(sapwood, db):
+    assert sapwood("export", "nobody@riverside.example", expect=1)["error"]["code"] == "core.not_found"
+    assert sapwood("erase", "nobody@riverside.example", "--yes", expect=1)["error"]["code"] == "core.not_found"

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 
 import pytest
 from django.contrib.auth import get_user
@@ -292,7 +293,10 @@ def test_modules_take_part_in_export_and_erasure(alice, dave, monkeypatch):
     monkeypatch.setattr(personal_data, "_KEEPERS", {})
     gone = []
     personal_data.register_personal_data(
-        "inbox", exporter=lambda user: {"streams": [user.email]}, eraser=lambda user, now: gone.append(user.email)
+        "inbox",
+        exporter=lambda address: {"streams": [address]},
+        eraser=lambda address, now: bool(gone.append(address)),
+        fields=(),
     )
     assert export_person(dave, actor=CLI, now=NOW)["inbox"] == {"streams": [dave.email]}
     erase_person(dave, actor=CLI, now=NOW)
@@ -309,3 +313,51 @@ def test_the_front_page_reminds_of_a_second_factor_and_a_way_in(admin, alice):
 def test_the_menu_shows_what_one_may_see(admin, dave):
     assert reverse("accounts:audit") in admin.get("/").content.decode()
     assert reverse("accounts:audit") not in come_in(dave).get("/").content.decode()
+
+
+def test_an_invitation_whose_mail_cannot_leave_shows_the_link_and_stays(admin, no_mail_server, caplog):
+    form = {"email": "carol@riverside.example", "role": "auditor", "scope_kind": "", "scope_key": ""}
+    html = press(admin, "invite", form).content.decode()
+    assert "could not be sent" in html
+    url = re.search(r"http\S+/accounts/link/[^<\s]+", html)[0]
+    carol = User.objects.get(email="carol@riverside.example")
+    assert carol.grants.get().role == "auditor"
+    again = press(admin, "mail_link", uuid=carol.uuid).content.decode()
+    assert "could not be sent" in again
+    assert url not in page(admin, "person", uuid=carol.uuid)
+    assert Client().post(url.removeprefix("http://127.0.0.1:8001")).status_code == 302
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_mailing_again_once_the_server_is_back(admin, dave, mailoutbox):
+    assert "on its way" in press(admin, "mail_link", uuid=dave.uuid).content.decode()
+    assert [message.to for message in mailoutbox] == [[dave.email]]
+
+
+def test_somebody_whose_confirming_mail_cannot_leave_is_told(dave, no_mail_server):
+    response = come_in(dave).post(reverse("accounts:confirm"), {"by": "mail"})
+    assert response.status_code == 503
+    assert "Ask an administrator for a sign-in link" in response.content.decode()
+
+
+def test_a_person_without_a_role_has_themselves_forgotten(dave):
+    client = come_in(dave)
+    assert "Forget me" in page(client, "me")
+    assert "cannot be undone" in page(client, "erase_me")
+    response = press(client, "erase_me")
+    assert "You are forgotten here" in response.content.decode()
+    assert not User.objects.filter(pk=dave.pk).exists()
+    assert not get_user(client).is_authenticated
+    row = AuditRow.objects.get(action="accounts.erase")
+    assert audit.names({row.actor_ref}) == {}
+    assert not AuditRow.objects.filter(details__icontains="dave").exists()
+
+
+def test_being_forgotten_needs_a_fresh_sign_in_and_no_role(dave, erin):
+    client = come_in(erin)
+    assert "To be forgotten, ask an administrator" in page(client, "me")
+    assert client.post(reverse("accounts:erase_me")).status_code == 403
+    client = come_in(dave)
+    age_sign_in(client, 20)
+    assert client.post(reverse("accounts:erase_me"))["Location"].startswith("/accounts/confirm")
+    assert User.objects.filter(pk__in=[dave.pk, erin.pk]).count() == 2

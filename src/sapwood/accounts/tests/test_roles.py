@@ -222,12 +222,12 @@ def test_whom_to_tell_leaves_out_the_narrowed_and_the_switched_off(alice, erin):
 
 
 def test_claims_give_a_role_only_where_an_administrator_mapped_them(alice, dave):
-    claims = {"groups": ["auditors", "staff"]}
+    claims = [{"groups": ["auditors", "staff"]}]
     assert apply_claims(dave, claims=claims, now=NOW) == set()
     rule = add_claim_rule("groups", value="auditors", role="auditor", actor=actor_for(alice), now=NOW)
     assert apply_claims(dave, claims=claims, now=NOW) == {Role.AUDITOR}
     assert user_has(dave, "audit.view")
-    apply_claims(dave, claims={"groups": ["staff"]}, now=NOW)
+    apply_claims(dave, claims=[{"groups": ["staff"]}], now=NOW)
     assert not user_has(dave, "audit.view")
     apply_claims(dave, claims=claims, now=NOW)
     remove_claim_rule(rule, actor=actor_for(alice), now=NOW)
@@ -236,12 +236,12 @@ def test_claims_give_a_role_only_where_an_administrator_mapped_them(alice, dave)
 
 
 def test_claims_never_take_what_a_person_granted(alice, erin):
-    apply_claims(erin, claims={}, now=NOW)
+    apply_claims(erin, claims=[{}], now=NOW)
     assert user_has(erin, "audit.view")
 
 
 def test_claims_never_take_the_last_administrator(db, dave):
     add_claim_rule("groups", value="admins", role=ADMINISTRATOR, actor=CLI, now=NOW)
-    apply_claims(dave, claims={"groups": "admins"}, now=NOW)
-    apply_claims(dave, claims={}, now=NOW)
+    apply_claims(dave, claims=[{"groups": "admins"}], now=NOW)
+    apply_claims(dave, claims=[{}], now=NOW)
     assert user_has(dave, "accounts.manage")

@@ -6,28 +6,21 @@ import os
 import re
 import subprocess
 import sys
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
-from allauth.account.models import EmailAddress
 from allauth.mfa.adapter import get_adapter as mfa_adapter
-from allauth.socialaccount.models import SocialAccount
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.contrib.auth import get_user
 from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 
-from sapwood.accounts import adapters
-from sapwood.accounts.actions.roles import add_claim_rule
-from sapwood.accounts.api import user_has
-from sapwood.accounts.models import CacheRow, User
-from sapwood.accounts.tests.conftest import NOW
+from sapwood.accounts.models import CacheRow, SessionNote, User
 from sapwood.accounts.tests.test_pages import come_in
 from sapwood.core import settings
-from sapwood.core.data import Actor
-from sapwood.core.models import AuditRow
+from sapwood.core.models import AuditName, AuditRow
 
-CLI = Actor.command()
 PASSWORD = "a long enough sentence"
 
 
@@ -153,168 +146,80 @@ print(json.dumps([s.SESSION_COOKIE_SECURE, s.CSRF_COOKIE_SECURE, s.LANGUAGE_COOK
     assert found["http:"] == [False, False, False, 0, False, True, "http"]
 
 
-# --- the identity provider, faked at the edge: allauth's HTTP session answers from a table ---
-
-ISSUER = "https://id.riverside.example"
+# --- what the audit log says about it ---
 
 
-class Answer:
-    def __init__(self, data, status_code=200):
-        self.data, self.status_code, self.headers = data, status_code, {"content-type": "application/json"}
-        self.text = json.dumps(data)
-
-    def json(self):
-        return self.data
-
-    def raise_for_status(self):
-        assert self.status_code < 400
+def noted(action):
+    return list(AuditRow.objects.filter(action=action).order_by("seq").values_list("subject", "details"))
 
 
-class Provider:
-    """An OpenID Connect provider that says what the test tells it."""
-
-    def __init__(self):
-        self.claims = {"sub": "77", "email": "carol@riverside.example", "email_verified": True, "name": "Carol"}
-        self.calls = []
-        self.nonce = ""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        return None
-
-    def request(self, method, url, **kwargs):
-        self.calls.append((method, url, kwargs))
-        path = urlsplit(url).path
-        if path.endswith("/.well-known/openid-configuration"):
-            return Answer(
-                {
-                    "issuer": ISSUER,
-                    "authorization_endpoint": f"{ISSUER}/authorize",
-                    "token_endpoint": f"{ISSUER}/token",
-                    "userinfo_endpoint": f"{ISSUER}/userinfo",
-                    "jwks_uri": f"{ISSUER}/keys",
-                    "token_endpoint_auth_methods_supported": ["client_secret_post"],
-                }
-            )
-        if path == "/token":
-            return Answer({"access_token": "a", "token_type": "Bearer", "expires_in": 300})
-        return Answer(self.claims)
-
-    def get(self, url, **kwargs):
-        return self.request("GET", url, **kwargs)
-
-    def post(self, url, **kwargs):
-        return self.request("POST", url, **kwargs)
+def test_a_wrong_password_is_noted_against_the_account_and_never_what_was_typed(client, bob):
+    try_password(client, "hunter2-hunter2")
+    try_password(client, "hunter2-hunter2", email="nobody-here@elsewhere.example")
+    assert noted("accounts.sign_in_failed") == [
+        (f"person:{bob.uuid}", {"reason": "password"}),
+        ("person:unknown", {"reason": "password"}),
+    ]
+    everything = str(list(AuditRow.objects.values())) + str(list(AuditName.objects.values()))
+    assert "hunter2" not in everything
+    assert "nobody-here" not in everything
 
 
-@pytest.fixture
-def provider(settings, monkeypatch, db):
-    app = {
-        "provider_id": "sso",
-        "name": "Riverside sign-on",
-        "client_id": "sapwood",
-        "secret": "s",
-        "settings": {"server_url": ISSUER, "oauth_pkce_enabled": True},
-    }
-    settings.SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": [app], "OAUTH_PKCE_ENABLED": True}}
-    fake = Provider()
-    monkeypatch.setattr(adapters.ProviderAdapter, "get_requests_session", lambda self: fake)
-    monkeypatch.setattr(adapters, "_NEWCOMERS", [])
-    return fake
+def test_running_into_the_limit_is_noted(client, bob):
+    for _ in range(7):
+        try_password(client, "wrong")
+    reasons = [details["reason"] for _subject, details in noted("accounts.sign_in_failed")]
+    assert reasons == ["password"] * 5 + ["too_many_attempts"] * 2
 
 
-def sign_on(client):
-    leaving = client.post("/accounts/oidc/sso/login/")
-    assert leaving.status_code == 302, leaving.content.decode()[:500]
-    asked = parse_qs(urlsplit(leaving["Location"]).query)
-    assert leaving["Location"].startswith(f"{ISSUER}/authorize")
-    assert asked["code_challenge_method"] == ["S256"]
-    back = f"/accounts/oidc/sso/login/callback/?code=c&state={asked['state'][0]}"
-    return client.get(back)
+def test_a_flood_of_sign_ins_is_one_line_and_noted(client, db):
+    seen = [client.post("/accounts/login/", {"login": f"{n}@x.example", "password": "x"}) for n in range(31)]
+    assert seen[-1].status_code == 429
+    assert "accounts.too_many_attempts" in seen[-1].content.decode()
+    assert len(noted("accounts.sign_in_failed")) == 10
 
 
-def test_the_sign_in_page_offers_the_provider(client, provider):
-    assert "Riverside sign-on" in client.get("/accounts/login/").content.decode()
+def totp(user):
+    secret = generate_totp_secret()
+    TOTP.activate(user, secret)
+    return secret
 
 
-def test_looking_at_the_providers_address_does_not_start_a_sign_in(client, provider):
-    assert client.get("/accounts/oidc/sso/login/").status_code == 200
-
-
-def test_a_stranger_whom_no_rule_admits_stays_outside(client, provider):
-    response = sign_on(client)
-    assert "No account here yet" in response.content.decode()
-    assert not User.objects.exists()
-
-
-def test_a_mapped_claim_admits_and_gives_the_role(client, provider):
-    add_claim_rule("groups", value="auditors", role="auditor", actor=CLI, now=NOW)
-    provider.claims["groups"] = ["auditors"]
-    sign_on(client)
-    carol = User.objects.get()
-    assert (carol.email, carol.name, get_user(client)) == ("carol@riverside.example", "Carol", carol)
-    assert user_has(carol, "audit.view")
-    assert EmailAddress.objects.get().verified
-    provider.claims["groups"] = []
-    sign_on(Client())
-    assert not user_has(User.objects.get(), "audit.view")
-
-
-def test_an_unmapped_claim_gives_nothing(client, provider):
-    add_claim_rule("groups", value="auditors", role="auditor", actor=CLI, now=NOW)
-    provider.claims["groups"] = "auditors-of-another-house"
-    sign_on(client)
-    assert not User.objects.exists()
-
-
-def test_a_module_may_admit_newcomers_without_a_role(client, provider):
-    adapters.admit_newcomers(lambda claims: claims.get("instructor") is True)
-    provider.claims["instructor"] = True
-    sign_on(client)
-    assert get_user(client).email == "carol@riverside.example"
-    assert not User.objects.get().grants.exists()
-
-
-def test_the_same_address_at_the_provider_does_not_open_an_account_unless_trusted(client, provider, alice, settings):
-    provider.claims["email"] = alice.email
-    sign_on(client)
+def test_a_wrong_second_factor_is_noted_at_the_sign_in_and_when_confirming(client, bob):
+    totp(bob)
+    try_password(client, PASSWORD)
+    for _ in range(6):
+        client.post(reverse("mfa_authenticate"), {"code": "no-code-7"})
+    reasons = [details["reason"] for _subject, details in noted("accounts.sign_in_failed")]
+    assert reasons == ["second_factor"] * 5 + ["too_many_attempts"]
+    assert {subject for subject, _details in noted("accounts.sign_in_failed")} == {f"person:{bob.uuid}"}
     assert not get_user(client).is_authenticated
-    settings.SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
-    provider.claims["email_verified"] = False
-    sign_on(client)
-    assert not get_user(client).is_authenticated
-    provider.claims["email_verified"] = True
-    sign_on(client)
-    assert get_user(client) == alice
-    assert SocialAccount.objects.get().user == alice
+    cache.clear()
+    inside = Client()
+    inside.force_login(bob)
+    inside.post(reverse("mfa_reauthenticate"), {"code": "123456"})
+    inside.post(reverse("account_reauthenticate"), {"password": "wrong"})
+    reasons = [details["reason"] for _subject, details in noted("accounts.sign_in_failed")][-2:]
+    assert reasons == ["second_factor", "password"]
+    assert "no-code-7" not in str(list(AuditRow.objects.values()))
 
 
-def test_a_forged_state_is_refused(client, provider):
-    add_claim_rule("sub", value="77", role="auditor", actor=CLI, now=NOW)
-    client.post("/accounts/oidc/sso/login/")
-    client.get("/accounts/oidc/sso/login/callback/?code=c&state=forged")
-    assert not get_user(client).is_authenticated
-    assert not User.objects.exists()
+def test_a_passkey_that_does_not_fit_is_noted(client, bob):
+    answer = {"id": "x", "rawId": "eA", "type": "public-key", "response": {}}
+    client.get(reverse("mfa_login_webauthn"), headers={"x-requested-with": "XMLHttpRequest"})
+    client.post(reverse("mfa_login_webauthn"), {"credential": json.dumps(answer)})
+    assert noted("accounts.sign_in_failed") == [("person:unknown", {"reason": "second_factor"})]
 
 
-def test_a_switched_off_person_stays_outside(client, provider):
-    add_claim_rule("sub", value="77", role="auditor", actor=CLI, now=NOW)
-    sign_on(Client())
-    User.objects.update(is_active=False)
-    sign_on(client)
-    assert not get_user(client).is_authenticated
-
-
-def test_the_providers_answers_have_a_time_limit_and_only_our_proxy(monkeypatch):
-    monkeypatch.setenv("SAPWOOD_HTTP_PROXY", "http://proxy.riverside.example:3128")
-    monkeypatch.setenv("HTTPS_PROXY", "http://elsewhere.example")
-    session = adapters.ProviderAdapter().get_requests_session()
-    seen = {}
-    monkeypatch.setattr(session, "send", lambda request, **kwargs: seen.update(kwargs) or Answer({}))
-    monkeypatch.setattr(session, "merge_environment_settings", lambda *args: {})
-    assert session.trust_env is False
-    assert session.proxies == dict.fromkeys(("http", "https"), "http://proxy.riverside.example:3128")
-    session.get(f"{ISSUER}/x")
-    assert seen["timeout"] == adapters.TIMEOUT_S
+def test_signing_out_is_noted_by_every_way(bob):
+    here, there, third = come_in(bob), come_in(bob), come_in(bob)
+    here.post(reverse("account_logout"))
+    rows = SessionNote.objects.filter(user=bob).order_by("pk")
+    there.post(reverse("accounts:end_session", kwargs={"pk": rows.last().pk}))
+    assert not get_user(third).is_authenticated
+    come_in(bob)
+    there.post(reverse("accounts:end_other_sessions"))
+    assert noted("accounts.sign_out") == [(f"person:{bob.uuid}", {"sessions": 1})] * 3
+    there.post(reverse("account_logout"))
+    there.post(reverse("account_logout"))
+    assert len(noted("accounts.sign_out")) == 4

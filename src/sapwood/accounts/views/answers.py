@@ -7,11 +7,30 @@ from typing import Any, cast
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
 
 from sapwood.accounts.models import User
+from sapwood.accounts.notes import note_failure
 from sapwood.console.phrases import say_error
 from sapwood.core.data import JSON
 from sapwood.core.errors import ForbiddenError, SapwoodError
+
+
+class TooManyAttemptsError(SapwoodError):
+    """Somebody tried too often within a short time."""
+
+    code = "accounts.too_many_attempts"
+    http_status = 429
+
+
+def too_many(request: HttpRequest) -> HttpResponse:
+    """handler429: a limit of the sign-in library is reached; at the sign-in page that is noted."""
+    if request.path == reverse("account_login"):
+        note_failure(request, reason="too_many_attempts")
+    raise TooManyAttemptsError(
+        _("That was tried too often within a short time"), hint=_("Wait five minutes, then try again.")
+    )
 
 
 def me(request: HttpRequest) -> User:

@@ -5,6 +5,7 @@ from typing import cast
 from allauth.account.adapter import get_adapter
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.utils import perform_login
+from django.contrib import messages
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -15,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from sapwood.accounts.actions.links import find_link, mail_own_link, redeem_link
 from sapwood.accounts.guards import public, sign_in_required
+from sapwood.accounts.mail import MailError
 from sapwood.accounts.models import User
 from sapwood.core.clock import system_clock
 
@@ -45,7 +47,11 @@ def confirm(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         user = cast("User", request.user)
         if request.POST.get("by") == "mail":
-            mail_own_link(user, now=system_clock().now())
+            try:
+                mail_own_link(user, now=system_clock().now())
+            except MailError as error:
+                messages.error(request, f"{error.message}. {error.hint}")
+                return render(request, "sapwood/accounts/confirm.html", {"next": following}, status=error.http_status)
             return render(request, "sapwood/accounts/link_sent.html", {"email": user.email})
         get_adapter().logout(request)
         return HttpResponseRedirect(f"{reverse('account_login')}?{urlencode({REDIRECT_FIELD_NAME: following})}")

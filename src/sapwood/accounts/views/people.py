@@ -15,7 +15,6 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from sapwood.accounts import actions
-from sapwood.accounts.actions.people import send_link
 from sapwood.accounts.audit_log import rows_about_count
 from sapwood.accounts.forms import ClaimRuleForm, GrantForm, InviteForm
 from sapwood.accounts.guards import actor_of, permission_required, reauthentication_required
@@ -65,7 +64,7 @@ def invite(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         data, now = form.cleaned_data, system_clock().now()
         try:
-            user = actions.invite(
+            made = actions.invite(
                 data["email"],
                 role=data["role"],
                 scope=form.scope(),
@@ -76,10 +75,7 @@ def invite(request: HttpRequest) -> HttpResponse:
         except SapwoodError as error:
             form.add_error(None, say_error(error))
         else:
-            messages.success(
-                request, _("A sign-in link is on its way to %(email)s; it works for 3 days.") % {"email": user.email}
-            )
-            return HttpResponseRedirect(_page(user))
+            return _invited(request, made)
     return render(request, "sapwood/accounts/invite.html", {"form": form})
 
 
@@ -133,18 +129,14 @@ def revoke(request: HttpRequest, uuid: UUID, pk: int) -> HttpResponse:
     )
 
 
+@never_cache
 @permission_required(MANAGE_PEOPLE)
 @reauthentication_required
 @require_POST
 def mail_link(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """Mail a fresh one-time link."""
     user = get_object_or_404(User, uuid=uuid)
-    return attempt(
-        request,
-        lambda: send_link(user, actor=actor_of(request), now=system_clock().now()),
-        done=_("A sign-in link is on its way; it works for 3 days."),
-        back=_page(user),
-    )
+    return _invited(request, actions.send_link(user, actor=actor_of(request), now=system_clock().now()))
 
 
 @permission_required(MANAGE_PEOPLE)
@@ -237,6 +229,16 @@ def remove_claim(request: HttpRequest, pk: int) -> HttpResponse:
         done=_("The rule is removed; roles that it gave end at the next sign-in."),
         back=reverse("accounts:claims"),
     )
+
+
+def _invited(request: HttpRequest, made: actions.Invitation) -> HttpResponse:
+    """Back to the person when the mail left; otherwise the link, shown once, to be handed over."""
+    if not made.mailed:
+        return render(request, "sapwood/accounts/invited.html", {"made": made})
+    messages.success(
+        request, _("A sign-in link is on its way to %(email)s; it works for 3 days.") % {"email": made.user.email}
+    )
+    return HttpResponseRedirect(_page(made.user))
 
 
 def _person_page(request: HttpRequest, user: User, form: GrantForm) -> HttpResponse:

@@ -4,6 +4,7 @@ import datetime as dt
 
 import pytest
 from django.urls import reverse
+from tests.people import sign_in
 
 from sapwood.accounts import api as accounts
 from sapwood.channel import api
@@ -26,7 +27,7 @@ def person(db):
 
 @pytest.fixture
 def alice(client, person):
-    client.force_login(person("site_administrator"))
+    sign_in(client, person("site_administrator"))
     return client
 
 
@@ -63,7 +64,7 @@ def test_pulling_by_hand_queues_one_job_however_often_it_is_pressed(alice, site)
 
 
 def test_a_reviewer_may_look_but_not_pull(client, person, site):
-    client.force_login(person("reviewer"))
+    sign_in(client, person("reviewer"))
     assert client.get(reverse("channel:health")).status_code == 200
     assert client.post(reverse("channel:pull_now")).status_code == 403
 

@@ -5,7 +5,12 @@ from pathlib import Path
 from sapwood.commons.announcements.actions.approving import approve, stage, stage_for_test
 from sapwood.commons.announcements.actions.budgeting import set_budget
 from sapwood.commons.announcements.actions.conflicts import keep_ours, take_theirs
-from sapwood.commons.announcements.actions.consenting import answer_consent, ask_consent
+from sapwood.commons.announcements.actions.consenting import (
+    answer_consent,
+    ask_consent,
+    erase_consents,
+    export_consents,
+)
 from sapwood.commons.announcements.actions.importing import add_source, pause_source, remove_source
 from sapwood.commons.announcements.actions.outcome import retract, sync_with_channel
 from sapwood.commons.announcements.actions.polling import import_source, read_soon
@@ -24,6 +29,8 @@ __all__ = [
     "approve",
     "ask_consent",
     "discard_draft",
+    "erase_consents",
+    "export_consents",
     "import_source",
     "keep_ours",
     "live_budgets",

@@ -16,5 +16,5 @@ class AnnouncementsConfig(AppConfig):
     @override
     def ready(self) -> None:
         """Make permissions, panels and jobs known."""
-        for name in ("permissions", "panels", "tasks"):
+        for name in ("permissions", "panels", "tasks", "personal"):
             import_module(f"sapwood.commons.announcements.{name}")

@@ -40,6 +40,9 @@ APPROVE = register_permission(
 STAGE = register_permission(
     "announcements.stage", _("Put approved announcements before the signers"), roles=WRITERS, roles_scoped=NARROWED
 ).code
+RETRACT = register_permission(
+    "announcements.retract", _("Take published announcements back"), roles=WRITERS, roles_scoped=NARROWED
+).code
 IMPORT = register_permission("announcements.import", _("Add and read sources of announcements"), roles=WRITERS).code
 TRANSLATE = register_permission(
     "announcements.translate", _("Translate announcements"), roles=WRITERS, roles_scoped=NARROWED

@@ -18,7 +18,7 @@ from sapwood.commons.announcements.documents import read_document
 from sapwood.commons.announcements.errors import AnnouncementInvalidError, AnnouncementNotFoundError
 from sapwood.commons.announcements.files.folder import MAX_SLUG_CHARS, SLUG
 from sapwood.commons.announcements.models import Revision, State
-from sapwood.commons.announcements.permissions import APPROVE, STAGE, VIEW, WRITE, OnChannel
+from sapwood.commons.announcements.permissions import APPROVE, RETRACT, STAGE, VIEW, WRITE, OnChannel
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import UsageError
 
@@ -172,7 +172,7 @@ class SubmitView(_Step):
 class ApproveView(_Step):
     """Give one's word for a text."""
 
-    permission_classes = [Needs(APPROVE)]
+    permission_classes = [Needs(APPROVE, dangerous=True)]
     code = APPROVE
 
     @extend_schema(
@@ -186,7 +186,7 @@ class ApproveView(_Step):
 class StageView(_Step):
     """Put before the signers."""
 
-    permission_classes = [Needs(STAGE)]
+    permission_classes = [Needs(STAGE, dangerous=True)]
     code = STAGE
 
     @extend_schema(
@@ -200,7 +200,7 @@ class StageView(_Step):
 class RetractView(APIView):
     """Take back."""
 
-    permission_classes = [Needs(STAGE)]
+    permission_classes = [Needs(RETRACT, dangerous=True)]
 
     @extend_schema(
         operation_id="announcement_retract",
@@ -210,7 +210,7 @@ class RetractView(APIView):
     )
     def post(self, request: Request, key: uuid.UUID) -> Response:
         """In the security channel the first call asks, and a second person's confirms."""
-        require(request, STAGE, _newest(key))
+        require(request, RETRACT, _newest(key))
         data = _valid(RetractSerializer, request)
         row = api.retract(key, actor=actor_of(request), now=system_clock().now(), **data)
         return Response({"uuid": str(key), "reason": row.reason, "staged": row.staged_at is not None})

@@ -1,6 +1,11 @@
 """The front door of the inbox."""
 
 from sapwood.site.inbox.actions.approving import approve, second
+from sapwood.site.inbox.actions.bounces import BounceReport, allow_mail, read_notices, refuse_mail
+from sapwood.site.inbox.actions.claims import admits as claims_admit
+from sapwood.site.inbox.actions.claims import follow as follow_claims
+from sapwood.site.inbox.actions.claims import map_claim, unmap_claim
+from sapwood.site.inbox.actions.claims import names as claim_names
 from sapwood.site.inbox.actions.deciding import (
     archive,
     keep_approved,
@@ -31,8 +36,10 @@ from sapwood.site.inbox.actions.people import (
     choose,
     confirm,
     erase_personal,
+    erase_self,
     export_csv,
     export_personal,
+    forget_departed,
     forget_unconfirmed,
     import_csv,
     invite_to_forum,
@@ -58,10 +65,11 @@ from sapwood.site.inbox.queries.items import (
     waiting_count,
 )
 from sapwood.site.inbox.queries.page import announcement, announcements, asked, closing, open_audiences
-from sapwood.site.inbox.queries.people import audience_of, people
+from sapwood.site.inbox.queries.people import audience_of, audience_rules, people
 from sapwood.site.inbox.queries.review import Review, review
 
 __all__ = [
+    "BounceReport",
     "BrandValues",
     "CsvReport",
     "Filter",
@@ -70,6 +78,7 @@ __all__ = [
     "add_person",
     "add_rule",
     "add_webhook",
+    "allow_mail",
     "announcement",
     "announcements",
     "answer",
@@ -77,7 +86,10 @@ __all__ = [
     "archive",
     "asked",
     "audience_of",
+    "audience_rules",
     "choose",
+    "claim_names",
+    "claims_admit",
     "closing",
     "confirm",
     "decide_mass_withdrawal",
@@ -86,9 +98,12 @@ __all__ = [
     "deliveries",
     "drop_text",
     "erase_personal",
+    "erase_self",
     "export_csv",
     "export_personal",
     "feeds",
+    "follow_claims",
+    "forget_departed",
     "forget_unconfirmed",
     "give_up",
     "hand_over",
@@ -99,6 +114,7 @@ __all__ = [
     "items",
     "join_signed_in",
     "keep_approved",
+    "map_claim",
     "mass_withdrawals",
     "most_urgent",
     "neighbours",
@@ -108,6 +124,8 @@ __all__ = [
     "open_streams",
     "people",
     "poll_feeds",
+    "read_notices",
+    "refuse_mail",
     "reject",
     "remove_rule",
     "remove_webhook",
@@ -125,6 +143,7 @@ __all__ = [
     "start_review",
     "subscribe",
     "subscribe_feed",
+    "unmap_claim",
     "unsubscribe",
     "unsubscribe_feed",
     "waiting_count",

@@ -20,3 +20,4 @@ class InboxConfig(AppConfig):
         import_module("sapwood.site.inbox.tasks")
         import_module("sapwood.site.inbox.panels")
         import_module("sapwood.site.inbox.personal")
+        import_module("sapwood.site.inbox.newcomers")

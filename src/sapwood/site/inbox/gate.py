@@ -31,6 +31,7 @@ from sapwood.site.inbox.data import (
     read_instant,
 )
 from sapwood.site.inbox.models import Approval, ChannelPolicy, Person, Signature
+from sapwood.site.inbox.queries import people
 
 APPROVED_ACTION: Final = "inbox.approve"
 
@@ -220,6 +221,8 @@ def addressee(clearance: Cleared, person: Person, *, opted_in: bool) -> Addresse
         )
     if clearance.audience is not Audience.ADMINISTRATORS and not opted_in:
         raise NotAddressedError(_("This person did not ask for %(channel)s") % {"channel": clearance.channel})
+    if not people.still_belongs(person):
+        raise NotAddressedError(_("This person's sign-in no longer gives them this audience"))
     if addresses.bounces(person.email):
         raise NotAddressedError(_("Mail to this address is refused"))
     return Addressee(person, clearance, _SEAL)

@@ -1,20 +1,23 @@
 """What the inbox shows on the front page and in the rail."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
-from sapwood.accounts.api import user_has
+from sapwood.accounts.api import User, user_has
 from sapwood.console.phrases import say_noted
-from sapwood.console.registry import MenuEntry, Need, register_menu, register_need
-from sapwood.site.inbox import api, staff
-from sapwood.site.inbox.data import SEVERITIES, Decision, Upstream, is_security_channel
+from sapwood.console.registry import MenuEntry, Need, Panel, register_menu, register_need, register_panel
+from sapwood.core.clock import system_clock
+from sapwood.site.inbox import api, rendering, staff
+from sapwood.site.inbox.data import SEVERITIES, Decision, Reader, Upstream, is_security_channel
 from sapwood.site.inbox.models import Item
+
+NEWEST = 3
 
 
 def badge(request: HttpRequest) -> int | None:
@@ -63,6 +66,20 @@ def needs(request: HttpRequest) -> Iterable[Need]:
         )
 
 
+def reading(request: HttpRequest) -> Mapping[str, Any] | None:
+    """For readers without a part in the console: what they can read, and the way to their choices."""
+    user = request.user
+    if not isinstance(user, User) or user_has(user, staff.VIEW, staff.ANYWHERE):
+        return None
+    audience = api.audience_of(user)
+    if audience is None:
+        return None
+    reader = Reader(audience, get_language() or "en")
+    page = api.announcements(reader, now=system_clock().now(), size=NEWEST)
+    newest = [(one.item, rendering.read_in(one.texts, one.links, one.brand, reader.locale)) for one in page.items]
+    return {"audience": audience, "newest": newest}
+
+
 def _severity(row: Item) -> str:
     word = SEVERITIES[min(row.severity_rank, len(SEVERITIES) - 1)]
     if row.upstream == Upstream.RETRACTED and is_security_channel(row.channel):
@@ -87,3 +104,4 @@ register_menu(MenuEntry("announcements", gettext_lazy("Announcements"), "inbox:a
 register_menu(MenuEntry("audiences", gettext_lazy("Audiences"), "inbox:people", order=60, permission=staff.PEOPLE))
 register_menu(MenuEntry("trust", gettext_lazy("Trust"), "inbox:trust", order=65, permission=staff.TRUST))
 register_need(needs)
+register_panel(Panel("reading", gettext_lazy("For you to read"), 10, "sapwood/inbox/panel.html", reading, span=2))

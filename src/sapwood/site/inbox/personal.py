@@ -1,18 +1,19 @@
-"""What the inbox keeps about somebody with an account goes out, and goes away, with their account."""
+"""What the inbox keeps about an address goes out, and goes away, with everything else about it."""
 
 import datetime as dt
 
-from sapwood.accounts.api import User, register_personal_data
-from sapwood.core.data import JSON, Actor
+from sapwood.accounts.api import register_personal_data
+from sapwood.core.data import Actor
 from sapwood.site.inbox import api
 
 
-def _export(user: User) -> JSON:
-    return api.export_personal(user.email)
+def _erase(address: str, now: dt.datetime) -> bool:
+    return api.erase_personal(address, actor=Actor.system("accounts.erase"), now=now)
 
 
-def _erase(user: User, now: dt.datetime) -> None:
-    api.erase_personal(user.email, actor=Actor.system("accounts.erase"), now=now)
-
-
-register_personal_data("inbox", exporter=_export, eraser=_erase)
+register_personal_data(
+    "inbox",
+    exporter=api.export_personal,
+    eraser=_erase,
+    fields=("inbox.Person.email", "inbox.Bounce.address_key"),
+)

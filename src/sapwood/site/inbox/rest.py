@@ -268,7 +268,7 @@ class OneItem(APIView):
 class Approve(APIView):
     """Let exactly this through."""
 
-    permission_classes = [Needs(staff.APPROVE)]
+    permission_classes = [Needs(staff.APPROVE, dangerous=True)]
 
     @extend_schema(operation_id="inbox_approve", request=ApproveInput, responses={200: ApprovalBody, **ERRORS})
     def post(self, request: Request, item_id: int) -> Response:
@@ -288,7 +288,7 @@ class Approve(APIView):
 class Second(APIView):
     """The second person's word."""
 
-    permission_classes = [Needs(staff.APPROVE)]
+    permission_classes = [Needs(staff.APPROVE, dangerous=True)]
 
     @extend_schema(operation_id="inbox_second", request=SecondInput, responses={200: ApprovalBody, **ERRORS})
     def post(self, request: Request, item_id: int) -> Response:

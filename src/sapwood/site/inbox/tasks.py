@@ -41,6 +41,7 @@ def retire(ctx: JobContext) -> None:
     api.wake_snoozed(now=ctx.now(), actor=Actor.system("inbox.retire"))
     api.retire(now=ctx.now())
     api.forget_unconfirmed(now=ctx.now())
+    api.forget_departed(now=ctx.now())
 
 
 every("inbox.import", dt.timedelta(minutes=1))

@@ -43,6 +43,9 @@ urlpatterns = [
     path("people/export", people.export_csv, name="people_export"),
     path("people/erase", people.erase, name="people_erase"),
     path("people/invite", people.invite, name="people_invite"),
+    path("people/refuse", people.refuse, name="people_refuse"),
+    path("people/claims", people.claims, name="people_claims"),
+    path("people/claims/<int:rule>/remove", people.remove_claim, name="people_remove_claim"),
     path("announcements/", public(announcements.index), name="announcements"),
     path("announcements/brand.css", public(announcements.brand_css), name="brand_css"),
     path("announcements/<int:item_id>/", public(announcements.one), name="announcement"),
@@ -52,4 +55,5 @@ urlpatterns = [
     path("announcements/confirm/<str:token>", public(people.confirm), name="confirm"),
     path("announcements/unsubscribe/<str:token>", public(people.unsubscribe), name="unsubscribe"),
     path("announcements/choices/<str:token>", public(people.subscription), name="subscription"),
+    path("announcements/forget/<str:token>", public(people.forget), name="forget"),
 ]

@@ -12,7 +12,7 @@ from sapwood.commons.announcements.documents import consent_sha256
 from sapwood.commons.announcements.errors import ConsentLinkError, WrongStateError
 from sapwood.commons.announcements.models import Answer, CaseStudyConsent, Revision, State
 from sapwood.core import audit, jobs
-from sapwood.core.data import Actor, ActorKind
+from sapwood.core.data import JSON, Actor, ActorKind
 from sapwood.formats.announcement import Kind
 
 VALID_FOR: Final = dt.timedelta(days=30)
@@ -94,6 +94,44 @@ def answer_consent(
     )
     row.refresh_from_db()
     return row
+
+
+def export_consents(address: str) -> list[dict[str, JSON]]:
+    """What was asked of this address, and what it answered."""
+    return [
+        {
+            "announcement": str(row.announcement.uuid),
+            "organisation": row.organisation,
+            "email": row.email,
+            "asked_at": row.asked_at.isoformat(),
+            "answer": row.answer.lower(),
+            "answered_at": row.answered_at.isoformat() if row.answered_at else None,
+            "answered_by": row.answered_by,
+            "comment": row.comment,
+        }
+        for row in CaseStudyConsent.objects.filter(email__iexact=address.strip()).select_related("announcement")
+    ]
+
+
+@transaction.atomic
+def erase_consents(address: str, now: dt.datetime) -> bool:
+    """Forget who was asked and who answered; that the organisation agreed, and to what, stays. True if it was known.
+
+    A question that nobody answered yet ends.
+    """
+    rows = list(CaseStudyConsent.objects.select_for_update().filter(email__iexact=address.strip()))
+    for row in rows:
+        row.email, row.answered_by, row.comment = "", "", ""
+        row.expires_at = min(row.expires_at, now)
+        row.save(update_fields=["email", "answered_by", "comment", "expires_at"])
+        audit.record(
+            actor=Actor.system("accounts.erase"),
+            action="announcements.erase_consent",
+            subject=str(row.announcement.uuid),
+            details={"consent": str(row.uuid)},
+            at=now,
+        )
+    return bool(rows)
 
 
 def _is_present_text(row: CaseStudyConsent) -> bool:

@@ -3,6 +3,7 @@
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
+from tests.people import sign_in as proven
 
 from sapwood.accounts.api import create_person, grant_role
 from sapwood.commons.announcements.models import Announcement, Revision, State
@@ -17,7 +18,7 @@ def sign_in(client, name, now, *roles, scope=None):
     user = create_person(f"{name}@commons.example", actor=Actor.command(), now=now, name=name.title())
     for role in roles:
         grant_role(user, role=role, actor=Actor.command(), now=now, scope=scope)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    proven(client, user)
     return user
 
 

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 from django.urls import reverse
 from tests.fakes import FakeHttp
+from tests.people import sign_in
 
 from sapwood.accounts.api import create_person, grant_role
 from sapwood.commons.announcements import cli
@@ -35,7 +36,7 @@ def run(*arguments, code=0):
 def bob_client(client, now):
     user = create_person("bob@commons.example", actor=Actor.command(), now=now, name="Bob")
     grant_role(user, role="release_manager", actor=Actor.command(), now=now)
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    sign_in(client, user)
     return client
 
 

@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 from django.test import Client
+from tests.people import sign_in
 
 from sapwood.accounts.api import actor_for, create_person, create_token, grant_role
 from sapwood.commons.announcements.models import Revision, State
@@ -32,7 +33,7 @@ class Caller:
         if token:
             self.with_token()
         else:
-            self.client.force_login(self.user, backend="django.contrib.auth.backends.ModelBackend")
+            sign_in(self.client, self.user)
 
     def with_token(self):
         made = create_token(
@@ -87,7 +88,7 @@ def test_case_35_the_owner_of_the_token_that_wrote_it_is_not_a_second_person():
     row = alice.draft(channel="security", kind="advisory").json()
     alice.step(row, "submit")
     alice.client = Client()
-    alice.client.force_login(alice.user, backend="django.contrib.auth.backends.ModelBackend")
+    sign_in(alice.client, alice.user)
     response = alice.step(row, "approve")
     assert (response.status_code, response.json()["code"]) == (403, "announcements.second_person")
     assert Revision.objects.get().state == State.IN_REVIEW

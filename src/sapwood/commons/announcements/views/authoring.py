@@ -30,7 +30,7 @@ from sapwood.commons.announcements.forms import (
 from sapwood.commons.announcements.history import history
 from sapwood.commons.announcements.models import OPEN_STATES, Announcement, ImportedEntry, Retraction, Revision, State
 from sapwood.commons.announcements.people import identity
-from sapwood.commons.announcements.permissions import APPROVE, STAGE, TRANSLATE, VIEW, WRITE, OnChannel
+from sapwood.commons.announcements.permissions import APPROVE, RETRACT, STAGE, TRANSLATE, VIEW, WRITE, OnChannel
 from sapwood.commons.announcements.po import export_po
 from sapwood.commons.announcements.profiles import profiles, verdict
 from sapwood.commons.announcements.reading import language_name, lines, read_for
@@ -166,6 +166,7 @@ def detail(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
             "write": user_has(request.user, WRITE, revision),
             "approve": user_has(request.user, APPROVE, revision),
             "stage": user_has(request.user, STAGE, revision),
+            "retract": user_has(request.user, RETRACT, revision),
             "translate": user_has(request.user, TRANSLATE, revision),
         },
         "reason_form": ReasonForm(),
@@ -251,10 +252,10 @@ def _po_file(revision: Revision, locale: str) -> HttpResponse:
 @permission_required(VIEW)
 @require_POST
 def act(request: HttpRequest, key: uuid.UUID, verb: str) -> HttpResponse:
-    """Do one thing to exactly the text that the person saw; taking back needs a fresh sign-in."""
+    """Do one thing to exactly the text that the person saw; what leads out of the house needs a fresh sign-in."""
     if verb not in _VERBS:
         raise Http404
-    return _act_after_sign_in(request, key, verb) if verb == "retract" else _act(request, key, verb)
+    return _act_after_sign_in(request, key, verb) if verb in _DANGEROUS else _act(request, key, verb)
 
 
 def _act(request: HttpRequest, key: uuid.UUID, verb: str) -> HttpResponse:
@@ -274,6 +275,7 @@ def _act(request: HttpRequest, key: uuid.UUID, verb: str) -> HttpResponse:
 
 
 _act_after_sign_in = reauthentication_required(_act)
+_DANGEROUS = frozenset({"approve", "stage", "retract", "ask-consent"})
 _VERBS: dict[str, tuple[str, Any]] = {
     "submit": (WRITE, gettext_lazy("Submitted for approval.")),
     "take-theirs": (WRITE, gettext_lazy("The source's words are in the draft.")),
@@ -284,7 +286,7 @@ _VERBS: dict[str, tuple[str, Any]] = {
     "approve": (APPROVE, gettext_lazy("Approved: exactly this text.")),
     "send-back": (APPROVE, gettext_lazy("Sent back to its author.")),
     "stage": (STAGE, gettext_lazy("It now waits for signatures.")),
-    "retract": (STAGE, gettext_lazy("Noted.")),
+    "retract": (RETRACT, gettext_lazy("Noted.")),
 }
 
 

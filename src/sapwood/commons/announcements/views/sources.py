@@ -5,13 +5,13 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from sapwood.accounts.api import actor_of, permission_required
+from sapwood.accounts.api import actor_of, asked_again, permission_required
 from sapwood.commons.announcements import api, words
 from sapwood.commons.announcements.actions.polling import READ_JOB
 from sapwood.commons.announcements.models import ImportedEntry, Source, SourceKind
@@ -61,8 +61,10 @@ def start_of_day(day: dt.date | None) -> dt.datetime | None:
 
 @permission_required(IMPORT)
 @require_http_methods(["GET", "POST"])
-def listing(request: HttpRequest) -> HttpResponse:
+def listing(request: HttpRequest) -> HttpResponseBase:
     """Every source with its health, and a form for one more."""
+    if request.method == "POST" and (way := asked_again(request)):
+        return way
     form = SourceForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import RequestFactory
+from tests.people import sign_in
 
 from sapwood.accounts.api import actor_for
 from sapwood.commons.releases import api, panels
@@ -76,7 +77,7 @@ def test_an_unchanged_document_is_not_sent_again(client):
 
 
 def test_a_proposal_goes_from_upload_to_second_look(client, bob, erin, repository):
-    client.force_login(bob)
+    sign_in(client, bob)
     changed = json.loads(RAW) | {"title": "Edited"}
     response = client.post("/catalogue/revisions/new", upload(json.dumps(changed).encode()), follow=True)
     row = CatalogueRevision.objects.get()
@@ -86,7 +87,7 @@ def test_a_proposal_goes_from_upload_to_second_look(client, bob, erin, repositor
     client.post(f"/catalogue/revisions/{row.pk}/approve", {"sha256": row.sha256})
     row.refresh_from_db()
     assert row.state == State.PROPOSED
-    client.force_login(erin)
+    sign_in(client, erin)
     client.post(f"/catalogue/revisions/{row.pk}/approve", {"sha256": row.sha256})
     row.refresh_from_db()
     assert row.state == State.APPROVED
@@ -99,7 +100,7 @@ def test_the_second_look_sees_what_changes(client, bob, erin, repository, now):
     data["advisories"][0]["title"] = "Another title"
     data["edges"][7]["risks"].pop()
     row = api.propose(json.dumps(data).encode(), actor=actor_for(bob), now=now)
-    client.force_login(erin)
+    sign_in(client, erin)
     page = client.get(f"/catalogue/revisions/{row.pk}/").content.decode()
     assert "advisories.GHSA-7j9p-67mm-5g87" in page.replace("<wbr>", "")
     assert "removed" in page
@@ -108,7 +109,7 @@ def test_the_second_look_sees_what_changes(client, bob, erin, repository, now):
 def test_an_upload_with_errors_is_answered_with_all_findings(client, bob):
     data = json.loads(RAW)
     data["lines"][21]["cut"] = "2026-04-23"
-    client.force_login(bob)
+    sign_in(client, bob)
     response = client.post("/catalogue/revisions/new", upload(json.dumps(data).encode()))
     assert response.status_code == 422
     assert "line.cut_outside_window" in response.content.decode().replace("<wbr>", "")
@@ -117,7 +118,7 @@ def test_an_upload_with_errors_is_answered_with_all_findings(client, bob):
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff\xfe", b'{"type": "announcement"}', b"[" * 60_000])
 def test_an_upload_that_is_no_catalogue_is_a_sentence(client, bob, raw):
-    client.force_login(bob)
+    sign_in(client, bob)
     assert client.post("/catalogue/revisions/new", upload(raw)).status_code == 422
 
 
@@ -144,7 +145,7 @@ def test_strangers_do_not_see_proposals(client, path):
 
 def test_an_auditor_sees_proposals_but_changes_nothing(client, frank, bob, now):
     row = api.propose(RAW, actor=actor_for(bob), now=now)
-    client.force_login(frank)
+    sign_in(client, frank)
     assert client.get("/catalogue/revisions/").status_code == 200
     assert client.get(f"/catalogue/revisions/{row.pk}/").status_code == 200
     assert client.get("/catalogue/revisions/new").status_code == 403
@@ -154,7 +155,7 @@ def test_an_auditor_sees_proposals_but_changes_nothing(client, frank, bob, now):
 
 def test_a_proposer_takes_a_proposal_back(client, bob, now):
     row = api.propose(RAW, actor=actor_for(bob), now=now)
-    client.force_login(bob)
+    sign_in(client, bob)
     client.post(f"/catalogue/revisions/{row.pk}/refuse", {"sha256": row.sha256})
     row.refresh_from_db()
     assert row.state == State.REFUSED
@@ -168,7 +169,7 @@ def test_a_second_signer_is_told_what_waits(bob, erin, frank, now):
 
 
 def test_the_front_page_shows_the_catalogue(client, bob):
-    client.force_login(bob)
+    sign_in(client, bob)
     assert "verawood.1" in client.get("/").content.decode()
 
 
@@ -178,7 +179,7 @@ def test_rest_reads_the_catalogue(client, frank):
     path = client.get("/api/v1/catalogue/path?from=teak.3&to=verawood").json()["path"]
     assert [(hop["from"], hop["to"]) for hop in path] == [("teak", "ulmo"), ("ulmo", "verawood")]
     assert client.get("/api/v1/catalogue/findings").status_code in {401, 403}
-    client.force_login(frank)
+    sign_in(client, frank)
     assert client.get("/api/v1/catalogue/findings").json()["findings"]
 
 

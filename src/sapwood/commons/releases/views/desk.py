@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from sapwood.accounts.api import actor_of, permission_required
+from sapwood.accounts.api import actor_of, permission_required, reauthentication_required
 from sapwood.commons.releases import api, queries, screen
 from sapwood.commons.releases.forms import Proposal
 from sapwood.commons.releases.models import CatalogueRevision, State
@@ -81,6 +81,7 @@ def revision(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @permission_required(APPROVE)
+@reauthentication_required
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
     """Approve exactly what was looked at."""
     sha256 = request.POST.get("sha256", "")

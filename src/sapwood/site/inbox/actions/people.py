@@ -11,17 +11,19 @@ from uuid import UUID, uuid4
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.db.models.functions import Lower
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from sapwood.accounts.api import User, owns_address
 from sapwood.console import figures
 from sapwood.core import audit
 from sapwood.core.data import A_READER, JSON, Actor, ActorKind
-from sapwood.core.errors import ConflictError, NotFoundError, SapwoodError, UsageError
+from sapwood.core.errors import ConflictError, ForbiddenError, NotFoundError, SapwoodError, UsageError
 from sapwood.formats.publication import normal_locale
 from sapwood.site.inbox import addresses, letters, staff, tokens
 from sapwood.site.inbox.data import SEVERITIES, Audience, DeliveryState, Source
-from sapwood.site.inbox.models import ChannelPolicy, Delivery, Person, StreamOptIn
+from sapwood.site.inbox.models import ChannelPolicy, ClaimedAudience, Delivery, Person, StreamOptIn
 
 MAX_CSV_BYTES: Final = 5_000_000
 MAX_ROWS: Final = 50_000
@@ -179,9 +181,7 @@ def _parse(raw: bytes, audience: Audience) -> tuple[list[dict[str, Any]], list[t
                 continue
             found[entry["email"]] = entry
     except csv.Error as error:
-        raise CsvError(
-            _("Line %(n)s cannot be read") % {"n": reader.line_num}, hint=_("Check its quotes.")
-        ) from error
+        raise CsvError(_("Line %(n)s cannot be read") % {"n": reader.line_num}, hint=_("Check its quotes.")) from error
     return list(found.values()), refused
 
 
@@ -338,9 +338,13 @@ def open_streams(audience: Audience) -> list[str]:
 
 
 @transaction.atomic
-def join_signed_in(email: str, audience: Audience, *, actor: Actor, now: dt.datetime, locale: str = "en") -> Person:
-    """Somebody who is signed in (with a role that an administrator mapped) puts themselves on the list."""
-    address = clean_address(email)
+def join_signed_in(user: User, audience: Audience, *, actor: Actor, now: dt.datetime, locale: str = "en") -> Person:
+    """Somebody who is signed in, with a role or claim that an administrator mapped, puts themselves on the list."""
+    if not owns_address(user):
+        raise ForbiddenError(
+            _("Nobody has confirmed yet that this address is yours"), hint=_("Subscribe with it: a mail confirms it.")
+        )
+    address = clean_address(user.email)
     row = Person.objects.select_for_update().filter(email__iexact=address).first()
     if row is None:
         row = Person(email=address, locale=clean_locale(locale), source=Source.OIDC, added_at=now)
@@ -366,8 +370,9 @@ def invite_to_forum(people: Sequence[UUID], *, actor: Actor, now: dt.datetime) -
 def export_personal(email: str) -> dict[str, JSON]:
     """Everything that the inbox keeps about an address."""
     row = Person.objects.filter(email__iexact=email.strip()).first()
+    claimed, refused = _claimed(email), addresses.bounces(email)
     if row is None:
-        return {}
+        return {"audience_by_sign_in": claimed, "mail_is_refused": refused} if claimed or refused else {}
     return {
         "id": str(row.uuid),
         "email": row.email,
@@ -381,7 +386,8 @@ def export_personal(email: str) -> dict[str, JSON]:
         "unsubscribed_at": row.unsubscribed_at.isoformat() if row.unsubscribed_at else None,
         "forum_invited_at": row.forum_invited_at.isoformat() if row.forum_invited_at else None,
         "forum_accepted_at": row.forum_accepted_at.isoformat() if row.forum_accepted_at else None,
-        "mail_is_refused": addresses.bounces(row.email),
+        "mail_is_refused": refused,
+        "audience_by_sign_in": claimed,
         "streams": list(row.streams.order_by("channel").values_list("channel", flat=True)),
         "deliveries": [
             {"outlet": one.outlet, "state": one.state, "item": one.approval.item_id, "at": one.due_at.isoformat()}
@@ -390,23 +396,57 @@ def export_personal(email: str) -> dict[str, JSON]:
     }
 
 
+def _claimed(email: str) -> str | None:
+    rows = ClaimedAudience.objects.filter(user__email__iexact=email.strip())
+    return rows.values_list("audience", flat=True).first()
+
+
 @transaction.atomic
 def erase_personal(email: str, *, actor: Actor, now: dt.datetime) -> bool:
     """Forget an address and everything about it; what was delivered stays counted, to nobody. True if it was known."""
     staff.require(actor, staff.PEOPLE)
     row = Person.objects.select_for_update().filter(email__iexact=email.strip()).first()
     if row is None:
-        return False
-    _cancel_for(row, gettext_noop("This person was erased"), now)
+        return addresses.forget(email)
+    _forget(row, gettext_noop("This person was erased"), actor=actor, now=now)
+    return True
+
+
+@transaction.atomic
+def erase_self(token: str, *, now: dt.datetime) -> None:
+    """A reader without an account has their own address forgotten, by the link that stands in every mail."""
+    row = Person.objects.select_for_update().get(pk=tokens.read(token, "manage", now=now).pk)
+    _forget(row, gettext_noop("This person was erased"), actor=_self(row), now=now)
+
+
+@transaction.atomic
+def take_off(row: Person, why: str, *, actor: Actor, now: dt.datetime) -> None:
+    """Forget somebody whose place on the list rested on signing in, and whose sign-in carries it no more."""
+    _forget(row, why, actor=actor, now=now)
+
+
+@transaction.atomic
+def forget_departed(*, now: dt.datetime) -> int:
+    """Forget those who joined by signing in and have no account with that address any more; the number of them."""
+    accounts = User.objects.filter(is_active=True)
+    gone = Person.objects.filter(source=Source.OIDC).annotate(key=Lower("email"))
+    gone = gone.exclude(key__in=accounts.annotate(key=Lower("email")).values("key"))
+    rows = list(gone.select_for_update())
+    for row in rows:
+        _forget(row, gettext_noop("This person's account is gone"), actor=Actor.system("inbox.retire"), now=now)
+    return len(rows)
+
+
+def _forget(row: Person, why: str, *, actor: Actor, now: dt.datetime) -> None:
+    _cancel_for(row, why, now)
     addresses.forget(row.email)
     for one in Delivery.objects.filter(person=row):
         one.target, one.person = f"erased-{uuid4().hex}", None
         one.save(update_fields=["target", "person"])
     subject = row.subject
     row.delete()
-    audit.erase_name(kind="person", key=f"reader:{subject.partition(':')[2]}", at=now)
     audit.record(actor=actor, action="people.erase", subject=subject, at=now)
-    return True
+    audit.erase_name(kind="person", key=f"reader:{subject.partition(':')[2]}", at=now)
 
 
 def _cancel_for(row: Person, why: str, now: dt.datetime) -> None:
@@ -431,9 +471,7 @@ def clean_address(raw: str) -> str:
     except ValidationError as error:
         raise UsageError(_("This is not a mail address"), hint=_("Such as carol@example.edu.")) from error
     if not address.isascii() or address.startswith(FORMULA_STARTS):
-        raise UsageError(
-            _("This is not a mail address that can be used here"), hint=_("Such as carol@example.edu.")
-        )
+        raise UsageError(_("This is not a mail address that can be used here"), hint=_("Such as carol@example.edu."))
     return address
 
 

@@ -1,9 +1,13 @@
 """`sapwood people`: whom deliveries reach."""
 
+import mailbox
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
+from django.utils.translation import gettext as _
 
 from sapwood.core.clock import system_clock
 from sapwood.core.commands import Exit, emit, json_option
@@ -12,9 +16,12 @@ from sapwood.core.errors import NotFoundError, UsageError
 from sapwood.site.inbox import api
 from sapwood.site.inbox.actions.people import MAX_CSV_BYTES, export_csv
 from sapwood.site.inbox.data import Audience
-from sapwood.site.inbox.models import Person
+from sapwood.site.inbox.models import AudienceRule, Person
+from sapwood.site.inbox.notices import MAX_BYTES
 from sapwood.site.inbox.queries import people as queries
 from sapwood.site.inbox.queries.items import MAX_PAGE_SIZE
+
+BEYOND = [audience.value for audience in Audience if audience is not Audience.ADMINISTRATORS]
 
 
 @click.group()
@@ -30,8 +37,14 @@ def people() -> None:
 def list_people(*, audience: str | None, limit: int, after: str, as_json: bool) -> None:
     """Everybody on the list."""
     page = api.people(audience=audience or "", after=after, size=limit)
-    data = {"people": [_shown(row) for row in page.rows], "after": page.after}
-    lines = [f"{row.audience:<14}  {row.locale:<7} {_standing(row):<12}  {row.email}" for row in page.rows]
+    refused = queries.refused(page.rows)
+    shown = [{**_shown(row), "mail_is_refused": row.pk in refused} for row in page.rows]
+    data = {"people": shown, "after": page.after}
+    lines = [
+        f"{row.audience:<14}  {row.locale:<7} {_standing(row):<12}  {row.email}"
+        + ("  (mail is refused)" if row.pk in refused else "")
+        for row in page.rows
+    ]
     emit(data, lines or ["Nobody is on the list."], as_json=as_json)
 
 
@@ -97,6 +110,103 @@ def erase(*, email: str, yes: bool, as_json: bool) -> None:
     if not api.erase_personal(email, actor=Actor.command(), now=system_clock().now()):
         raise NotFoundError("Nobody on the list has this address", hint="See 'sapwood people list'.")
     emit({"erased": True}, ["erased"], as_json=as_json)
+
+
+@people.group()
+def claims() -> None:
+    """Which claims of an identity provider give which audience."""
+
+
+@claims.command(name="list")
+@json_option
+def claims_list(*, as_json: bool) -> None:
+    """The rules."""
+    rows = api.audience_rules()
+    lines = [f"{row.claim} = {row.value}: {row.audience}" for row in rows]
+    emit([_rule(row) for row in rows], lines or ["No claim gives an audience."], as_json=as_json)
+
+
+@claims.command(name="add")
+@click.argument("claim")
+@click.argument("value")
+@click.argument("audience", type=click.Choice(BEYOND))
+@json_option
+def claims_add(*, claim: str, value: str, audience: str, as_json: bool) -> None:
+    """Whose provider says CLAIM = VALUE reads what is for AUDIENCE from their next sign-in on."""
+    row = api.map_claim(claim, value, Audience(audience), actor=Actor.command(), now=system_clock().now())
+    emit(_rule(row), [f"{row.claim} = {row.value} makes {row.audience}"], as_json=as_json)
+
+
+@claims.command(name="remove")
+@click.argument("claim")
+@click.argument("value")
+@click.argument("audience", type=click.Choice(BEYOND))
+@json_option
+def claims_remove(*, claim: str, value: str, audience: str, as_json: bool) -> None:
+    """End such a rule; what it gave ends at each person's next sign-in."""
+    row = api.audience_rules().filter(claim=claim, value=value, audience=audience).first()
+    if row is None:
+        raise NotFoundError(_("There is no such rule"), hint=_("See 'sapwood people claims list'."))
+    gone = _rule(api.unmap_claim(row.pk, actor=Actor.command(), now=system_clock().now()))
+    emit({"removed": gone}, [f"{claim} = {value} makes no {audience} any more"], as_json=as_json)
+
+
+@people.command()
+@click.argument("email")
+@json_option
+def block(*, email: str, as_json: bool) -> None:
+    """Put an address on the bounce list: no mail goes to it any more."""
+    api.refuse_mail(email, actor=Actor.command(), now=system_clock().now())
+    emit({"refused": True}, [f"no mail goes to {email} any more"], as_json=as_json)
+
+
+@people.command()
+@click.argument("email")
+@json_option
+def unblock(*, email: str, as_json: bool) -> None:
+    """Take an address off the bounce list."""
+    api.allow_mail(email, actor=Actor.command(), now=system_clock().now())
+    emit({"refused": False}, [f"mail goes to {email} again"], as_json=as_json)
+
+
+@people.command()
+@click.argument("path", required=False, type=click.Path(exists=True, path_type=Path))
+@json_option
+def bounced(*, path: Path | None, as_json: bool) -> None:
+    """Read what mail servers sent back: one mail from standard input, or PATH, an mbox file or a Maildir folder.
+
+    PATH is only read. A notice counts once, and only for a mail that this site sent to that address.
+    """
+    if path is None and sys.stdin.isatty():
+        raise UsageError(_("There is nothing to read"), hint=_("Pipe one mail in, or name an mbox file or a Maildir."))
+    mails = [sys.stdin.buffer.read(MAX_BYTES + 1)] if path is None else _mails(path)
+    report = api.read_notices(mails, actor=Actor.command(), now=system_clock().now())
+    line = (
+        f"{report.mails} mails: {report.hard} came back for good, {report.soft} for now, {report.late} are late, "
+        f"{report.known} were known, {report.foreign} name no mail of ours, {report.other} are no notifications"
+    )
+    emit(report.as_dict(), [line], as_json=as_json)
+
+
+def _mails(path: Path) -> Iterator[bytes]:
+    """The mails in an mbox or Maildir, one at a time, each cut where it is too long to be a notification."""
+    folder = path.is_dir()
+    box: Any = mailbox.Maildir(path, create=False) if folder else mailbox.mbox(path, create=False)
+    try:
+        for key in box.iterkeys():
+            with box.get_file(key) as mail:
+                yield mail.read(MAX_BYTES + 1)
+    except (OSError, mailbox.Error, KeyError) as error:
+        raise UsageError(
+            _("%(path)s cannot be read as a mailbox") % {"path": path},
+            hint=_("Name an mbox file, or a folder with cur, new and tmp in it."),
+        ) from error
+    finally:
+        box.close()
+
+
+def _rule(row: AudienceRule) -> dict[str, object]:
+    return {"claim": row.claim, "value": row.value, "audience": row.audience}
 
 
 def _shown(row: Person) -> dict[str, object]:

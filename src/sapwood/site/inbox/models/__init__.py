@@ -23,14 +23,16 @@ from sapwood.site.inbox.models.items import (
     Revision,
     Rule,
 )
-from sapwood.site.inbox.models.people import Bounce, Person, StreamOptIn
+from sapwood.site.inbox.models.people import AudienceRule, Bounce, ClaimedAudience, Person, StreamOptIn
 
 __all__ = [
     "Approval",
+    "AudienceRule",
     "Binding",
     "Bounce",
     "Brand",
     "ChannelPolicy",
+    "ClaimedAudience",
     "Cursor",
     "Delivery",
     "Dispatch",

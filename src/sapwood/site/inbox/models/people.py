@@ -2,6 +2,7 @@
 
 from uuid import uuid4
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower
@@ -60,6 +61,35 @@ class StreamOptIn(models.Model):
 
     def __str__(self) -> str:
         return f"{self.person_id} {self.channel}"
+
+
+class AudienceRule(models.Model):
+    """Whose identity provider says `claim` = `value` belongs to `audience`; only an administrator writes such rules."""
+
+    claim = models.CharField(max_length=200)
+    value = models.CharField(max_length=200)
+    audience = models.CharField(max_length=20, choices=Audience.choices)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["claim", "value", "audience"], name="inbox_audiencerule_once"),
+            models.CheckConstraint(condition=~Q(audience="administrators"), name="inbox_audiencerule_never_staff"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.claim}={self.value}: {self.audience}"
+
+
+class ClaimedAudience(models.Model):
+    """The audience that an account has by what its identity provider said at the last sign-in."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    audience = models.CharField(max_length=20, choices=Audience.choices)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.audience}"
 
 
 class Bounce(models.Model):

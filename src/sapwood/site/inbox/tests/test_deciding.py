@@ -218,7 +218,7 @@ def test_erasing_an_account_forgets_its_place_on_the_list(carol, alice, by):
     from sapwood.site.inbox.data import Audience
     from sapwood.site.inbox.models import Person
 
-    api.join_signed_in(carol.email, Audience.INSTRUCTORS, actor=by(carol), now=NOW)
+    api.join_signed_in(carol, Audience.INSTRUCTORS, actor=by(carol), now=NOW)
     assert export_person(carol, actor=by(alice), now=NOW)["inbox"]["audience"] == "instructors"
     erase_person(carol, actor=by(alice), now=NOW)
     assert not Person.objects.exists()

@@ -21,6 +21,7 @@ from django.core import mail
 from django.db import connection, transaction
 from django.urls import reverse
 from tests.fakes import FakeHttp
+from tests.people import sign_in
 
 from sapwood.core import jobs
 from sapwood.core.clock import FixedClock
@@ -234,7 +235,7 @@ def _address(space, pattern, item):
     known = {
         "item_id": item.pk, "locale": "en", "audience": "learners", "token": tokens.manage(person),
         "webhook": OutletConfig.objects.filter(outlet="webhook").first().uuid, "delivery": uuid.uuid4(),
-        "rule_id": 1, "feed_id": 1, "withdrawal_id": 1,
+        "rule_id": 1, "feed_id": 1, "withdrawal_id": 1, "rule": 1,
     }  # fmt: skip
     unknown = set(pattern.pattern.converters) - set(known)
     assert not unknown, f"a new kind of address: give it a value here ({unknown})"
@@ -249,7 +250,7 @@ def test_hard_case_36_no_page_or_endpoint_sends_what_nobody_approved(locked, ali
         for user in (None, alice):
             client.logout()
             if user is not None and pattern.name not in APPROVING:
-                client.force_login(user)
+                sign_in(client, user)
             for method in ("get", "post", "put", "delete"):
                 body = {"days": "7", "public": "yes", "what": "renew", "follow": "yes", "reason": "x"}
                 getattr(client, method)(address, body if method == "post" else None)
@@ -260,7 +261,7 @@ def test_hard_case_36_no_page_or_endpoint_sends_what_nobody_approved(locked, ali
 
 
 def test_hard_case_36_the_doors_that_approve_refuse_whoever_may_not(locked, rita, client, knock):
-    client.force_login(rita)
+    sign_in(client, rita)
 
     def act(door):
         seen = api.review(locked[0].pk).seen
@@ -287,7 +288,10 @@ def test_hard_case_36_no_command_sends_what_nobody_approved(locked, tmp_path, mo
     monkeypatch.setattr(sources.Channel, "received", Tap().received)
     file = tmp_path / "people.csv"
     file.write_text("email\nx@r.example\n")
-    values = {"item_id": str(locked[0].pk), "email": "x@r.example", "file": str(file), "delivery": str(uuid.uuid4())}
+    values = {
+        "item_id": str(locked[0].pk), "email": "x@r.example", "file": str(file), "delivery": str(uuid.uuid4()),
+        "path": str(file), "claim": "groups", "value": "x", "audience": "learners",
+    }  # fmt: skip
 
     def act(command):
         arguments = [values[one.name] for one in command.params if isinstance(one, click.Argument)]
@@ -324,7 +328,8 @@ def test_hard_case_36_no_function_of_the_api_sends_what_nobody_approved(locked, 
         "item_ids": [locked[0].pk], "withdrawal_id": 1, "webhook": uuid.uuid4(), "rule_id": 1, "feed_id": 1,
         "raw": b"email\ny@r.example\n", "user": alice, "rows": [], "row": locked[0], "name": "x", "url": URL,
         "public": True, "outlet": OutletKind.PAGE, "values": api.BrandValues("x"), "effect": None, "text": None,
-        "wish": api.Wish(), "needed": False, "template": "https://x.example/", "follow": True,
+        "wish": api.Wish(), "needed": False, "mails": [b"x"], "claim": "groups", "value": "x", "rule": 1,
+        "claims": [{"groups": "x"}], "template": "https://x.example/", "follow": True,
     }  # fmt: skip
 
     def act(function):

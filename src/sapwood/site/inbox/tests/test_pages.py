@@ -1,8 +1,9 @@
 import pytest
 from django.urls import reverse
+from tests.people import sign_in
 
 from sapwood.site.inbox import api
-from sapwood.site.inbox.data import Choices, Decision
+from sapwood.site.inbox.data import Audience, Choices, Decision
 from sapwood.site.inbox.models import Approval
 from sapwood.site.inbox.tests.given import NOW, announcement, revised
 
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def visit(client):
     def go(user, name, *args, **post):
-        client.force_login(user)
+        sign_in(client, user)
         address = reverse(f"inbox:{name}", args=args)
         return client.post(address, post) if post else client.get(address)
 
@@ -46,6 +47,18 @@ def test_approving_with_a_stale_hash_gives_the_page_again_and_approves_nothing(a
     assert answer.status_code == 409
     assert b"inbox.stale" in answer.content
     assert not Approval.objects.exists()
+
+
+@pytest.mark.parametrize(("audience", "asked"), [("administrators", False), ("instructors", True), ("learners", True)])
+def test_approving_beyond_administrators_asks_again_who_is_there(arrive, alice, by, client, audience, asked):
+    item = arrive(announcement())
+    for wider in (Audience.INSTRUCTORS, Audience.LEARNERS):
+        api.open_channel("community", wider, actor=by(alice), now=NOW)
+    sign_in(client, alice, minutes_ago=20)
+    choices = {"seen": api.review(item.pk).seen, "audience": audience, "outlets": ["page"], "locales": ["en"]}
+    answer = client.post(reverse("inbox:approve", args=[item.pk]), choices)
+    assert answer["Location"].startswith("/accounts/confirm") == asked
+    assert Approval.objects.exists() != asked
 
 
 @pytest.mark.parametrize("name", ["reject", "archive", "snooze", "start"])

@@ -1,12 +1,16 @@
 import pytest
 from django.urls import get_resolver, reverse
+from tests.people import sign_in
 
 from sapwood.site.inbox import api, tokens, urls
 from sapwood.site.inbox.data import Audience, Choices
 from sapwood.site.inbox.tests.given import NOW, announcement
 
 pytestmark = pytest.mark.django_db
-ANON_OK = {"announcements", "brand_css", "announcement", "atom", "subscribe", "confirm", "unsubscribe", "subscription"}
+ANON_OK = {
+    "announcements", "brand_css", "announcement", "atom", "subscribe", "confirm", "unsubscribe", "subscription",
+    "forget",
+}  # fmt: skip
 
 
 def arguments(pattern, item, person):
@@ -20,6 +24,7 @@ def arguments(pattern, item, person):
         "rule_id": 1,
         "feed_id": 1,
         "withdrawal_id": 1,
+        "rule": 1,
     }
     return {name: known[name] for name in pattern.pattern.converters}
 
@@ -33,11 +38,11 @@ def person(alice, by):
 def test_every_page_stands_for_an_administrator(pattern, client, arrive, alice, by, person):
     item = arrive(announcement())
     api.approve(item.pk, Choices(), actor=by(alice), now=NOW)
-    client.force_login(alice)
+    sign_in(client, alice)
     given = arguments(pattern, item, person)
     if pattern.name == "confirm":
         given["token"] = tokens.confirm(person, now=NOW)
-    if pattern.name == "subscription":
+    if pattern.name in {"subscription", "forget"}:
         given["token"] = tokens.manage(person)
     answer = client.get(reverse(f"inbox:{pattern.name}", kwargs=given))
     assert answer.status_code in {200, 302, 405} or (pattern.name == "confirm" and answer.status_code == 404)

@@ -1,6 +1,7 @@
 import datetime as dt
 
 import pytest
+from tests.people import sign_in
 
 from sapwood.accounts.api import create_token
 from sapwood.core.clock import system_clock
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def call(client):
     def go(user, method, path, data=None):
-        client.force_login(user)
+        sign_in(client, user)
         kwargs = {"content_type": "application/json"} if method == "post" else {}
         return getattr(client, method)(f"/api/v1/{path}", data or {}, **kwargs)
 

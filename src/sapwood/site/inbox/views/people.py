@@ -9,23 +9,32 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from sapwood.accounts.api import (
     User,
     actor_of,
+    owns_address,
     permission_required,
     reauthentication_required,
     sign_in_required,
 )
 from sapwood.core.clock import system_clock
-from sapwood.core.errors import ForbiddenError, SapwoodError
+from sapwood.core.errors import ForbiddenError, NotFoundError, SapwoodError, UsageError
 from sapwood.site.inbox import api, staff, tokens
 from sapwood.site.inbox.data import Audience
 from sapwood.site.inbox.models import Person
 from sapwood.site.inbox.queries import people as queries
-from sapwood.site.inbox.views.people_forms import AddForm, CsvForm, SubscribeForm, WishForm
+from sapwood.site.inbox.views.people_forms import (
+    AddForm,
+    AudienceRuleForm,
+    CsvForm,
+    RefuseForm,
+    SubscribeForm,
+    WishForm,
+)
 
 SESSION_CSV = "inbox_csv"
 
@@ -38,22 +47,26 @@ def _now() -> dt.datetime:
 @permission_required(staff.PEOPLE)
 def people(request: HttpRequest) -> HttpResponse:
     """Everybody on the list."""
+    request.session.pop(SESSION_CSV, None)  # a file that nobody confirmed is not kept
     page = api.people(after=request.GET.get("after", ""), audience=request.GET.get("audience", ""))
+    refused = queries.refused(page.rows)
     here = reverse("inbox:people")
     kept = {name: str(request.GET[name]) for name in ("audience",) if name in request.GET}
     context = {
-        "people": page.rows,
+        "people": [(row, row.pk in refused) for row in page.rows],
         "counts": queries.counts(),
         "next_url": f"{here}?{urlencode({**kept, 'after': page.after})}" if page.after else "",
         "first_url": f"{here}?{urlencode(kept)}" if request.GET.get("after") else "",
         "add_form": AddForm(),
         "csv_form": CsvForm(),
+        "refuse_form": RefuseForm(),
     }
     return render(request, "sapwood/inbox/people.html", context)
 
 
 @require_POST
 @permission_required(staff.PEOPLE)
+@reauthentication_required
 def add(request: HttpRequest) -> HttpResponse:
     """Put one address on the list."""
     form = AddForm(request.POST)
@@ -70,6 +83,7 @@ def add(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @permission_required(staff.PEOPLE)
+@reauthentication_required
 def import_csv(request: HttpRequest) -> HttpResponse:
     """First show what a file would do, then do exactly that."""
     actor, now = actor_of(request), _now()
@@ -98,6 +112,7 @@ def import_csv(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 @permission_required(staff.PEOPLE)
+@reauthentication_required
 def export_csv(request: HttpRequest) -> HttpResponse:  # noqa: ARG001 - a view
     """The list as a file."""
     response = HttpResponse(api.export_csv(queries.everybody()), content_type="text/csv; charset=utf-8")
@@ -125,6 +140,57 @@ def invite(request: HttpRequest) -> HttpResponse:
     count = api.invite_to_forum([person.uuid], actor=actor_of(request), now=_now())
     messages.success(request, _("Invited.") if count else _("Only instructors are invited, and only once."))
     return redirect("inbox:people")
+
+
+@require_POST
+@permission_required(staff.PEOPLE)
+@reauthentication_required
+def refuse(request: HttpRequest) -> HttpResponse:
+    """Put an address on the bounce list, or take it off."""
+    form = RefuseForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("That is not a mail address."))
+        return redirect("inbox:people")
+    email, actor, now = form.cleaned_data["email"], actor_of(request), _now()
+    try:
+        if request.POST.get("what") == "allow":
+            api.allow_mail(email, actor=actor, now=now)
+            done = _("Mail goes to this address again.")
+        else:
+            api.refuse_mail(email, actor=actor, now=now)
+            done = _("No mail goes to this address any more.")
+    except (NotFoundError, UsageError) as error:
+        messages.error(request, f"{error.message}. {error.hint}")
+    else:
+        messages.success(request, done)
+    return redirect("inbox:people")
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+@permission_required(staff.PEOPLE)
+@reauthentication_required
+def claims(request: HttpRequest) -> HttpResponse:
+    """Which claims of an identity provider give which audience."""
+    form = AudienceRuleForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        data = form.cleaned_data
+        api.map_claim(data["claim"], data["value"], Audience(data["audience"]), actor=actor_of(request), now=_now())
+        messages.success(request, _("From their next sign-in on, these people belong to the audience."))
+        return redirect("inbox:people_claims")
+    context = {"form": form, "rules": api.audience_rules()}
+    status = 400 if request.method == "POST" else 200
+    return render(request, "sapwood/inbox/people_claims.html", context, status=status)
+
+
+@require_POST
+@permission_required(staff.PEOPLE)
+@reauthentication_required
+def remove_claim(request: HttpRequest, rule: int) -> HttpResponse:
+    """End such a rule."""
+    api.unmap_claim(rule, actor=actor_of(request), now=_now())
+    messages.success(request, _("The rule is removed; what it gave ends at each person's next sign-in."))
+    return redirect("inbox:people_claims")
 
 
 # --- pages of readers ---------------------------------------------------------------------------------------------
@@ -171,12 +237,25 @@ def subscription(request: HttpRequest, token: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+def forget(request: HttpRequest, token: str) -> HttpResponse:
+    """Have one's address forgotten: a GET says what that means, the button does it."""
+    if request.method == "GET":
+        person = tokens.read(token, "manage", now=_now())
+        return render(request, "sapwood/inbox/forget.html", {"person": person, "token": token})
+    api.erase_self(token, now=_now())
+    return render(request, "sapwood/inbox/forget.html", {"done": True})
+
+
+@require_http_methods(["GET", "POST"])
 @sign_in_required
 def mine(request: HttpRequest) -> HttpResponse:
     """One's own choices, signed in."""
     user = request.user
     if not isinstance(user, User):
         raise ForbiddenError(_("Sign in first."))
+    if not owns_address(user):
+        messages.info(request, _("Nobody has confirmed yet that your address is yours. Ask for the link here."))
+        return redirect("inbox:subscribe")
     person = queries.by_address(user.email)
     audience = api.audience_of(user)
     if person is None or person.unsubscribed_at is not None:
@@ -184,7 +263,7 @@ def mine(request: HttpRequest) -> HttpResponse:
             return redirect("inbox:subscribe")
         if request.method == "POST":
             api.join_signed_in(
-                user.email,
+                user,
                 audience,
                 actor=actor_of(request),
                 now=_now(),
@@ -213,5 +292,6 @@ def _choices(request: HttpRequest, person: Person) -> HttpResponse:
         "person": person,
         "error": error,
         "unsubscribe": reverse("inbox:unsubscribe", args=[tokens.unsubscribe(person)]),
+        "forget": reverse("inbox:forget", args=[tokens.manage(person)]),
     }
     return render(request, "sapwood/inbox/subscription.html", context, status=error.http_status if error else 200)

@@ -38,6 +38,20 @@ class CsvForm(forms.Form):
     audience = forms.ChoiceField(label=_("Audience of lines that name none"), choices=BEYOND)
 
 
+class RefuseForm(forms.Form):
+    """An address for the bounce list."""
+
+    email = forms.EmailField(label=_("E-mail address"))
+
+
+class AudienceRuleForm(forms.Form):
+    """Which claim gives which audience."""
+
+    claim = forms.CharField(label=_("Claim"), max_length=200, help_text=_("Such as groups."))
+    value = forms.CharField(label=_("Value"), max_length=200, help_text=_("Exactly as the provider sends it."))
+    audience = forms.ChoiceField(label=_("Audience"), choices=BEYOND, initial=Audience.LEARNERS.value)
+
+
 class SubscribeForm(forms.Form):
     """Somebody asks to be put on the list."""
 

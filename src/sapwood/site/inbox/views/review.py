@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
@@ -14,11 +14,18 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from sapwood.accounts.api import actor_of, permission_required, reach, user_has
+from sapwood.accounts.api import (
+    actor_of,
+    asked_again,
+    permission_required,
+    reach,
+    reauthentication_required,
+    user_has,
+)
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import ForbiddenError, SapwoodError
 from sapwood.site.inbox import api, rendering, staff, words
-from sapwood.site.inbox.data import Decision, Upstream
+from sapwood.site.inbox.data import Audience, Decision, Upstream
 from sapwood.site.inbox.models import Item
 from sapwood.site.inbox.queries.items import TABS
 from sapwood.site.inbox.queries.review import Language, Review
@@ -206,17 +213,23 @@ def preview(request: HttpRequest, item_id: int) -> HttpResponse:
 
 @require_POST
 @permission_required(staff.APPROVE)
-def approve(request: HttpRequest, item_id: int) -> HttpResponse:
-    """Approve exactly what was shown; anything else gives the page again with the reason."""
+def approve(request: HttpRequest, item_id: int) -> HttpResponseBase:
+    """Approve exactly what was shown; anything else gives the page again with the reason.
+
+    What goes beyond administrators needs a fresh sign-in.
+    """
     found = api.review(item_id)
     now = system_clock().now()
     form = ApproveForm(request.POST, found=found)
     if not form.is_valid():
         return _page(request, found, form=form, status=400)
+    choices = form.choices(now)
+    if choices.audience is not Audience.ADMINISTRATORS and (way := asked_again(request)):
+        return way
     try:
         row = api.approve(
             item_id,
-            form.choices(now),
+            choices,
             actor=actor_of(request),
             now=now,
             seen=form.cleaned_data["seen"],
@@ -233,6 +246,7 @@ def approve(request: HttpRequest, item_id: int) -> HttpResponse:
 
 @require_POST
 @permission_required(staff.APPROVE)
+@reauthentication_required
 def second(request: HttpRequest, item_id: int) -> HttpResponse:
     """The second person's approval."""
 

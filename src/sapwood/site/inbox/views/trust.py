@@ -131,6 +131,7 @@ def set_public(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @permission_required(staff.TRUST)
+@reauthentication_required
 def set_brand(request: HttpRequest) -> HttpResponse:
     """Name and colours."""
     form = BrandForm(request.POST)
@@ -166,6 +167,7 @@ def add_webhook(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @permission_required(staff.TRUST)
+@reauthentication_required
 def change_webhook(request: HttpRequest, webhook: UUID) -> HttpResponse:
     """Remove a receiver, or give it a new secret."""
     now, actor = system_clock().now(), actor_of(request)
@@ -178,6 +180,7 @@ def change_webhook(request: HttpRequest, webhook: UUID) -> HttpResponse:
 
 @require_POST
 @permission_required(staff.TRUST)
+@reauthentication_required
 def add_rule(request: HttpRequest) -> HttpResponse:
     """A new rule."""
     form = RuleForm(request.POST)

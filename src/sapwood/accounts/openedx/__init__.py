@@ -1,0 +1,1 @@
+"""What accounts knows of Open edX: how its LMS signs people in."""
