@@ -5,14 +5,21 @@ import secrets
 from pathlib import Path
 
 
-def write_atomically(path: Path, content: bytes | str, *, mode: int = 0o600, replace: bool = True) -> bool:
-    """Write `content` to `path` and make it durable; with `replace=False` an existing file wins. True when written."""
+def write_atomically(
+    path: Path, content: bytes | str, *, mode: int = 0o600, replace: bool = True, whatever_umask: bool = False
+) -> bool:
+    """Write `content` to `path` and make it durable; with `replace=False` an existing file wins. True when written.
+
+    The umask may take rights from `mode`, but not with `whatever_umask`: for files that another account has to read.
+    """
     raw = content.encode("utf-8") if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
+            if whatever_umask:
+                os.fchmod(descriptor, mode)
             file.write(raw)
             file.flush()
             os.fsync(file.fileno())

@@ -17,7 +17,7 @@ from securesystemslib.signer import Signer
 from sapwood.channel.errors import KeyFileError, NotAuthorisedError
 from sapwood.channel.keys import KeyFile, Passphrase, load_keys, passphrase_from_file
 from sapwood.channel.layout import ONLINE_ROLES
-from sapwood.channel.publisher.folder import Folder
+from sapwood.channel.publisher.folder import Folder, make_served
 from sapwood.channel.publisher.publishing import Publication, publish_staged, renew_online
 from sapwood.channel.publisher.setup import (
     DEFAULT_QUORUMS,
@@ -67,7 +67,8 @@ def init_with_new_keys(
     folder = folder_at(repo)
     if folder.has_published():
         return Publication()
-    folder.keys.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_served(folder.path)
+    folder.keys.mkdir(exist_ok=True, mode=0o700)
     for name in (ONLINE_PASSPHRASE, OFFLINE_PASSPHRASE):
         write_atomically(folder.keys / name, secrets.token_urlsafe(32) + "\n", mode=0o600, replace=False)
     if folder.staged("root") is None:

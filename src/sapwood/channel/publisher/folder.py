@@ -50,7 +50,7 @@ class Folder:
     @contextmanager
     def writing(self, *, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
         """Hold the folder's one write lock; the system frees it when this process dies, however it dies."""
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o755)
+        make_served(self.path)
         with (self.path / "channel.lock").open("ab") as lock:
             _wait_for(lock.fileno(), timeout_s, self.path)
             yield
@@ -88,8 +88,8 @@ class Folder:
         """Put a file where the static server finds it, whoever that runs as."""
         for folder in (self.path / "repository", *reversed(path.parents)):
             if folder.is_relative_to(self.path / "repository"):
-                folder.mkdir(mode=SERVED_FOLDER_MODE, parents=True, exist_ok=True)
-        write_atomically(path, raw, mode=SERVED_MODE)
+                make_served(folder)
+        write_atomically(path, raw, mode=SERVED_MODE, whatever_umask=True)
 
     # --- what is staged ---
 
@@ -188,6 +188,13 @@ def read_metadata(path: Path, kind: type[Signed] | None) -> Metadata[Any]:
 def hashed_target(path: str, raw: bytes) -> str:
     """Where a target with these bytes is served from."""
     return hashed_path(path, sha256_hex(raw))
+
+
+def make_served(folder: Path) -> None:
+    """A folder that the web server's account can enter, whatever our umask; one that is there stays as it is."""
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(SERVED_FOLDER_MODE)
 
 
 def _wait_for(descriptor: int, timeout_s: float, path: Path) -> None:

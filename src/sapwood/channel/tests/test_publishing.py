@@ -99,6 +99,20 @@ def test_packs_can_never_be_signed_by_one_person_alone(commons):
         publishing.change_keys([KeyChange("packs", threshold=1)], actor=ALICE, now=NOW, repo=commons.path)
 
 
+def test_what_is_served_can_be_read_by_the_web_servers_account_whatever_the_umask(db, tmp_path):
+    before = os.umask(0o077)
+    try:
+        api.init_repository(tmp_path / "channel", now=NOW)
+    finally:
+        os.umask(before)
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "channel").rglob("*")}
+    served = tmp_path / "channel" / "repository"
+    assert {mode for path, mode in modes.items() if path.is_dir() and path.is_relative_to(served)} == {0o755}
+    assert {mode for path, mode in modes.items() if path.is_file() and path.is_relative_to(served)} == {0o644}
+    assert stat.S_IMODE((tmp_path / "channel").stat().st_mode) == 0o755
+    assert modes[tmp_path / "channel" / "keys"] == 0o700
+
+
 # --- what may be staged ---------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """Background work of announcements."""
 
+import contextlib
 import datetime as dt
 import random
 
@@ -7,10 +8,13 @@ from django.core.mail import send_mail
 from django.db.models import Q
 from django.urls import reverse
 
+from sapwood.channel import api as channel
+from sapwood.channel.errors import NotARepositoryError
 from sapwood.commons.announcements.actions.consenting import MAIL_JOB, consent_token
 from sapwood.commons.announcements.actions.outcome import sync_with_channel
 from sapwood.commons.announcements.actions.polling import READ_JOB, import_source
 from sapwood.commons.announcements.models import Answer, CaseStudyConsent, Source
+from sapwood.commons.announcements.staging import test_repo
 from sapwood.core import jobs, settings
 from sapwood.core.data import Actor
 from sapwood.core.http import default_client
@@ -33,6 +37,16 @@ def sync(ctx: jobs.JobContext) -> None:
 
 
 jobs.every("announcements.sync", dt.timedelta(minutes=1))
+
+
+@jobs.job("announcements.renew_test_channel")
+def renew_test_channel(ctx: jobs.JobContext) -> None:
+    """Keep the test channel's online signatures fresh as well, where there is one."""
+    with contextlib.suppress(NotARepositoryError):
+        channel.renew(repo=test_repo(), now=ctx.now(), actor=Actor.system("announcements.renew_test_channel"))
+
+
+jobs.every("announcements.renew_test_channel", dt.timedelta(hours=1), jitter=dt.timedelta(minutes=10))
 
 
 @jobs.job("announcements.poll_sources")

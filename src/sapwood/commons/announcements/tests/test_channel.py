@@ -1,5 +1,6 @@
 """From a file to signed bytes that sites can reach, over the real channel in a real folder."""
 
+import datetime as dt
 import json
 
 import pytest
@@ -13,9 +14,11 @@ from sapwood.commons.announcements.documents import read_document
 from sapwood.commons.announcements.models import Retraction, Revision, State
 from sapwood.commons.announcements.staging import test_repo as the_test_repo
 from sapwood.commons.announcements.tests.conftest import PLAIN, UUID_ONE, UUID_TWO
+from sapwood.core import jobs
+from sapwood.core.clock import FixedClock
 from sapwood.core.data import Actor
 from sapwood.core.errors import SapwoodError
-from sapwood.core.models import AuditRow
+from sapwood.core.models import AuditRow, Job
 
 pytestmark = pytest.mark.django_db
 
@@ -113,3 +116,17 @@ def _published(folder, alice, now):
     folder.write("verawood.md", PLAIN)
     publish_folder(folder.path, actor=alice, now=now)
     return Revision.objects.get()
+
+
+def test_the_worker_keeps_the_test_channel_fresh_too(now, repo):
+    def renew(day):
+        clock = FixedClock(now + dt.timedelta(days=day))
+        job = jobs.enqueue("announcements.renew_test_channel", now=clock.now())
+        assert jobs.run(str(job), worker="w", clock=clock)
+        return Job.objects.get(uuid=job).error
+
+    assert renew(0) is None, "there is none yet"
+    channel.init_repository(the_test_repo(), now=now)
+    assert renew(6) is None
+    later = channel.repository_status(the_test_repo(), now=now + dt.timedelta(days=8))
+    assert {role.state for role in later.roles} == {"good"}
