@@ -317,12 +317,12 @@ def test_the_menu_shows_what_one_may_see(admin, dave):
 
 def test_an_invitation_whose_mail_cannot_leave_shows_the_link_and_stays(admin, no_mail_server, caplog):
     form = {"email": "carol@riverside.example", "role": "auditor", "scope_kind": "", "scope_key": ""}
-    html = press(admin, "invite", form).content.decode()
+    html = press(admin, "invite", form).content.decode().replace("<wbr>", "")
     assert "could not be sent" in html
     url = re.search(r"http\S+/accounts/link/[^<\s]+", html)[0]
     carol = User.objects.get(email="carol@riverside.example")
     assert carol.grants.get().role == "auditor"
-    again = press(admin, "mail_link", uuid=carol.uuid).content.decode()
+    again = press(admin, "mail_link", uuid=carol.uuid).content.decode().replace("<wbr>", "")
     assert "could not be sent" in again
     assert url not in page(admin, "person", uuid=carol.uuid)
     assert Client().post(url.removeprefix("http://127.0.0.1:8001")).status_code == 302
@@ -330,14 +330,14 @@ def test_an_invitation_whose_mail_cannot_leave_shows_the_link_and_stays(admin, n
 
 
 def test_mailing_again_once_the_server_is_back(admin, dave, mailoutbox):
-    assert "on its way" in press(admin, "mail_link", uuid=dave.uuid).content.decode()
+    assert "on its way" in press(admin, "mail_link", uuid=dave.uuid).content.decode().replace("<wbr>", "")
     assert [message.to for message in mailoutbox] == [[dave.email]]
 
 
 def test_somebody_whose_confirming_mail_cannot_leave_is_told(dave, no_mail_server):
     response = come_in(dave).post(reverse("accounts:confirm"), {"by": "mail"})
     assert response.status_code == 503
-    assert "Ask an administrator for a sign-in link" in response.content.decode()
+    assert "Ask an administrator for a sign-in link" in response.content.decode().replace("<wbr>", "")
 
 
 def test_a_person_without_a_role_has_themselves_forgotten(dave):
@@ -345,7 +345,7 @@ def test_a_person_without_a_role_has_themselves_forgotten(dave):
     assert "Forget me" in page(client, "me")
     assert "cannot be undone" in page(client, "erase_me")
     response = press(client, "erase_me")
-    assert "You are forgotten here" in response.content.decode()
+    assert "You are forgotten here" in response.content.decode().replace("<wbr>", "")
     assert not User.objects.filter(pk=dave.pk).exists()
     assert not get_user(client).is_authenticated
     row = AuditRow.objects.get(action="accounts.erase")
