@@ -470,10 +470,15 @@ def test_the_platform_is_asked_for_course_roles_only_when_a_rule_names_them(clie
     assert not user_has(User.objects.get(), "audit.view")
 
 
-@pytest.mark.parametrize(("status", "code"), [(401, 200), (403, 200), (404, 200), (500, 502), (200, 502)])
-def test_an_lms_that_does_not_tell_roles_gives_none_and_one_that_is_broken_stops_the_sign_in(client, lms, status, code):
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [(401, b"", 200), (403, b"", 200), (404, b"", 200), (500, b"{}", 502), (200, b"no JSON", 502)],
+)
+def test_an_lms_that_does_not_tell_roles_gives_none_and_one_that_is_broken_stops_the_sign_in(
+    client, lms, status, body, code
+):
     rule("instructor", claim="course_roles")
-    lms.stage.pages["/api/enrollment/v1/roles/"] = lambda asked: (status, {}, b"no JSON")
+    lms.stage.pages["/api/enrollment/v1/roles/"] = lambda asked: (status, {}, body)
     assert learn_on(client, lms).status_code == code
     assert not User.objects.exists()
 

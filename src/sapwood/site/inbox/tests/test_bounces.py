@@ -146,6 +146,10 @@ def test_a_message_id_elsewhere_in_the_mail_counts_for_nobody(sent):
     assert take(raw, raw.replace(b"From:", f"Message-ID: {sent.message_id}\nFrom:".encode())) == {"foreign": 2}
 
 
+def test_what_does_not_call_itself_a_report_is_none(sent):
+    assert take(notice(sent.message_id).replace(b"multipart/report", b"multipart/mixed")) == {"other": 1}
+
+
 @pytest.mark.parametrize("status", ["5", "5.1", "5.1.1111", "6.1.1", "five", "", "5.1.1\x00", "١.٢.٣"])
 def test_a_status_that_is_none_counts_for_nothing(sent, status):
     found = take(notice("{id}").replace(b"{id}", sent.message_id.encode()).replace(b"5.1.1", status.encode()))
