@@ -110,12 +110,13 @@ def take_in(source: Source, feed: Feed, *, actor: Actor, now: dt.datetime) -> di
     refused: list[JSON] = [{"title": item.title, "why": item.why} for item in feed.refused]
     for entry in feed.entries:
         try:
+            # In one transaction with its way to the signers: the next poll would take a draft left here for known.
             with transaction.atomic():
                 row, sighting = _take_entry(source, entry, actor=actor, now=now)
-            counts[sighting.value] += 1
-            counts["conflicts"] += row.conflict
-            if straight and counts["staged"] < STRAIGHT_PER_POLL and sighting is not Sighting.SAME:
-                counts["staged"] += _go_straight(source, row, now=now)
+                counts[sighting.value] += 1
+                counts["conflicts"] += row.conflict
+                if straight and counts["staged"] < STRAIGHT_PER_POLL and sighting is not Sighting.SAME:
+                    counts["staged"] += _go_straight(source, row, now=now)
         except SapwoodError as error:
             refused.append({"title": entry.title, "why": error.message})
     return {**counts, "refused": refused[:REPORTED], "problems": problems[:REPORTED]}
