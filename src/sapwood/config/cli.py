@@ -148,6 +148,10 @@ def _explain(error: Exception) -> tuple[str, str, str]:
     from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415 - as above
     from django.db import DatabaseError  # noqa: PLC0415
 
+    from sapwood.core.disk import as_disk_error  # noqa: PLC0415 - as above
+
+    if (disk := as_disk_error(error)) is not None:
+        return disk.code, disk.message, disk.hint
     if isinstance(error, DatabaseError):
         return (
             "core.database",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 from sapwood.console.error_pages import respond
+from sapwood.core.disk import as_disk_error
 from sapwood.core.errors import SapwoodError
 
 logger = logging.getLogger(__name__)
@@ -24,8 +25,9 @@ class ErrorMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         """The response to a SapwoodError; anything else is left to Django's handlers."""
-        if not isinstance(exception, SapwoodError):
+        error = exception if isinstance(exception, SapwoodError) else as_disk_error(exception)
+        if error is None:
             return None
-        level = logging.ERROR if exception.http_status >= _SERVER_FAULT else logging.INFO
-        logger.log(level, "%s: %s (%s)", exception.code, exception.message, request.path)
-        return respond(request, exception.as_dict(), exception.http_status)
+        level = logging.ERROR if error.http_status >= _SERVER_FAULT else logging.INFO
+        logger.log(level, "%s: %s (%s)", error.code, error.message, request.path)
+        return respond(request, error.as_dict(), error.http_status)

@@ -18,6 +18,7 @@ from django_tasks import task
 
 from sapwood.core.clock import Clock, system_clock
 from sapwood.core.data import JSON
+from sapwood.core.disk import as_disk_error
 from sapwood.core.errors import SapwoodError
 from sapwood.core.models import Job, JobState, Schedule
 
@@ -159,13 +160,8 @@ def run(job_uuid: str, *, worker: str, clock: Clock) -> bool:
         return False
     except JobStoppedError as error:
         _mine(row).update(state=JobState.FAILED, finished_at=clock.now(), error=error.as_dict())
-    except SapwoodError as error:
-        _failed(row, error.as_dict(), clock.now())
-    except Exception:
-        logger.exception("job %s failed", row.name)
-        _failed(
-            row, {"code": "core.unexpected", "message": "An unexpected error; see the log", "hint": ""}, clock.now()
-        )
+    except Exception as error:  # noqa: BLE001 - whatever it is, the row says so, and the job is tried again
+        _failed(row, _in_words(error, row), clock.now())
     else:
         _mine(row).update(state=JobState.DONE, finished_at=clock.now(), error=None)
     finally:
@@ -230,6 +226,14 @@ def _runner(name: str) -> Runner:
         return JOBS[name]
     except KeyError:
         raise UnknownJobError(f"There is no job named {name}", hint="Was it written by a newer version?") from None
+
+
+def _in_words(error: Exception, row: Job) -> dict[str, str]:
+    known = error if isinstance(error, SapwoodError) else as_disk_error(error)
+    if known is not None:
+        return known.as_dict()
+    logger.error("job %s failed", row.name, exc_info=error)
+    return {"code": "core.unexpected", "message": "An unexpected error; see the log", "hint": ""}
 
 
 def _mine(row: Job) -> models.QuerySet[Job]:

@@ -12,6 +12,7 @@ from django_tasks_db.management.commands.db_worker import Worker
 
 from sapwood.core import jobs
 from sapwood.core.clock import Clock
+from sapwood.core.disk import as_disk_error
 from sapwood.core.models import WorkerBeat
 
 logger = logging.getLogger(__name__)
@@ -37,9 +38,12 @@ def run_worker(*, clock: Clock, interval_s: float = 1.0, once: bool = False) -> 
             jobs.tick(clock.now(), chance)
             jobs.sweep(clock.now())
             _drain()
-        except OperationalError:
-            # SQLite is held for longer than the time-out, or a server starts again: the next round tries again.
-            logger.warning("the database is busy or away; trying again")
+        except OperationalError as error:
+            # A full disk, SQLite held for longer than the time-out, a server that starts again: the next round tries again.
+            disk = as_disk_error(error)
+            logger.warning(
+                "%s; trying again", f"[{disk.code}] {disk.message}" if disk else "the database is busy or away"
+            )
         if once or stop.wait(interval_s):
             return
 

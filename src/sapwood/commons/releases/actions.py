@@ -110,8 +110,9 @@ def publish_catalogue(raw: bytes, *, actor: Actor, second: Actor, now: dt.dateti
     approved = CatalogueRevision.objects.filter(project=given.project, state=State.APPROVED)
     # Content that was published before is not published over what followed it.
     if newest is None or not approved.filter(content_sha256=content_digest(given)).exists():
-        proposal = propose(raw, actor=actor, now=now)
-        newest = approve(proposal.pk, sha256=proposal.sha256, actor=second, now=now)
+        with transaction.atomic():  # killed in between, no proposal is left that nobody looks at
+            proposal = propose(raw, actor=actor, now=now)
+            newest = approve(proposal.pk, sha256=proposal.sha256, actor=second, now=now)
     return hand_over(newest.pk, actor=second, now=now)
 
 

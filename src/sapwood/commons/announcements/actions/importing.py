@@ -81,12 +81,13 @@ def take_in(
     refused: list[JSON] = [{"title": item.title, "why": item.why} for item in feed.refused]
     for entry in feed.entries:
         try:
+            # In one transaction with its way to the signers: the next poll would take a draft left here for known.
             with transaction.atomic():
                 row, sighting = _take_entry(source, entry, actor=actor, now=now)
-            counts[sighting.value] += 1
-            counts["conflicts"] += row.conflict
-            if counts["staged"] < straight and sighting is not Sighting.SAME:
-                counts["staged"] += _go_straight(source, row, now=now)
+                counts[sighting.value] += 1
+                counts["conflicts"] += row.conflict
+                if counts["staged"] < straight and sighting is not Sighting.SAME:
+                    counts["staged"] += _go_straight(source, row, now=now)
         except SapwoodError as error:
             refused.append({"title": entry.title, "why": error.message})
     return counts, {"refused": refused, "problems": list(feed.problems)}
