@@ -39,7 +39,7 @@ def run_worker(*, clock: Clock, interval_s: float = 1.0, once: bool = False) -> 
             jobs.sweep(clock.now())
             _drain()
         except OperationalError as error:
-            # A full disk, SQLite held for longer than the time-out, a server that starts again: the next round tries again.
+            # A full disk, SQLite held too long, a server that starts again: the next round tries again.
             disk = as_disk_error(error)
             logger.warning(
                 "%s; trying again", f"[{disk.code}] {disk.message}" if disk else "the database is busy or away"
