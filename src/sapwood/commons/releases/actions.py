@@ -141,7 +141,7 @@ def hand_over_waiting(*, actor: Actor, now: dt.datetime) -> int:
 
 def content_digest(catalogue: Catalogue) -> str:
     """The hash of what a catalogue says, whatever revision it is."""
-    data = replace(catalogue, uuid="", revision=0, channel=CHANNEL).to_dict()
+    data = {**replace(catalogue, revision=0, channel=CHANNEL).to_dict(), "uuid": ""}
     return sha256_hex(canonical_bytes(data))
 
 
