@@ -67,6 +67,13 @@ def day(value: date) -> str:
     return format_instant(local, pgettext("date format, see Django's date filter", "j M Y"))
 
 
+def planned(text: str) -> str:
+    """A day or a month of a plan, `2026-12-09` or `2026-12`, as people write it: `9 Dec 2026`, `December 2026`."""
+    if text.count("-") > 1:
+        return day(date.fromisoformat(text))
+    return formats.date_format(date.fromisoformat(f"{text}-01"), "YEAR_MONTH_FORMAT")
+
+
 def instant(value: datetime) -> str:
     """An instant in the reader's time zone: `15 Jan 2026, 14:05`."""
     local = timezone.localtime(value) if timezone.is_aware(value) else value

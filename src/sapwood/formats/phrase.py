@@ -84,7 +84,7 @@ def recorded(value: Any) -> Any:
         return {key: recorded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [recorded(item) for item in value]
-    return value
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def recalled(value: Any) -> Any:
