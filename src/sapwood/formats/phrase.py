@@ -64,6 +64,11 @@ class Phrase(str):
         return rest[0]
 
     @classmethod
+    def of(cls, error: Exception) -> "Phrase":
+        """What an exception says, whoever raised it; a phrase that it was given stays one."""
+        return cls.verbatim(error.args[0] if error.args and isinstance(error.args[0], Phrase) else str(error))
+
+    @classmethod
     def verbatim(cls, text: object) -> "Phrase":
         """Words from outside, which are shown as they came; a phrase stays what it is."""
         return text if isinstance(text, Phrase) else cls("%(text)s", text=text)
