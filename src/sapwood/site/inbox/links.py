@@ -67,9 +67,7 @@ def check_template(template: str) -> str:
             _("The template is not an https address"), hint=_("Such as https://survey.example.edu/{item}")
         )
     if parts.netloc != (_parts(text) or parts).netloc:
-        raise LinkTemplateError(
-            _("The host of the template must be fixed"), hint=_("Put placeholders after the host.")
-        )
+        raise LinkTemplateError(_("The host of the template must be fixed"), hint=_("Put placeholders after the host."))
     if why := identifying_part(bare):
         raise IdentifyingLinkError(why, hint=_("Use a link that is the same for everybody."))
     return text

@@ -142,9 +142,7 @@ def second(item_id: int, *, digest: str, actor: Actor, now: dt.datetime) -> Appr
 
 def _approvable(item: Item) -> None:
     if not item.readable:
-        raise NotApprovableError(
-            _("This item cannot be read here, so nobody can have seen it"), hint=_("Archive it.")
-        )
+        raise NotApprovableError(_("This item cannot be read here, so nobody can have seen it"), hint=_("Archive it."))
     if item.upstream == Upstream.RETRACTED:
         raise NotApprovableError(_("The source took this item back"), hint=_("Reject it, or write your own message."))
     if item.upstream == Upstream.FIXED_HERE:

@@ -107,9 +107,7 @@ def add_rule(
     """File or mute what arrives on a channel or of a kind, below a severity. No rule can approve."""
     staff.require(actor, staff.TRUST)
     if not channel and not kind:
-        raise UsageError(
-            _("A rule names a channel or a kind"), hint=_("A rule for everything would hide everything.")
-        )
+        raise UsageError(_("A rule names a channel or a kind"), hint=_("A rule for everything would hide everything."))
     if below not in SEVERITIES:
         raise UsageError(
             _("There is no such severity"), hint=_("Use one of %(names)s.") % {"names": ", ".join(SEVERITIES)}

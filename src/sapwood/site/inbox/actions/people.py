@@ -179,9 +179,7 @@ def _parse(raw: bytes, audience: Audience) -> tuple[list[dict[str, Any]], list[t
                 continue
             found[entry["email"]] = entry
     except csv.Error as error:
-        raise CsvError(
-            _("Line %(n)s cannot be read") % {"n": reader.line_num}, hint=_("Check its quotes.")
-        ) from error
+        raise CsvError(_("Line %(n)s cannot be read") % {"n": reader.line_num}, hint=_("Check its quotes.")) from error
     return list(found.values()), refused
 
 
@@ -431,9 +429,7 @@ def clean_address(raw: str) -> str:
     except ValidationError as error:
         raise UsageError(_("This is not a mail address"), hint=_("Such as carol@example.edu.")) from error
     if not address.isascii() or address.startswith(FORMULA_STARTS):
-        raise UsageError(
-            _("This is not a mail address that can be used here"), hint=_("Such as carol@example.edu.")
-        )
+        raise UsageError(_("This is not a mail address that can be used here"), hint=_("Such as carol@example.edu."))
     return address
 
 

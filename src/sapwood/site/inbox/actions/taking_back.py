@@ -67,9 +67,7 @@ def was_taken_back(item: Item, *, now: dt.datetime) -> None:
         settle(item, now=now)
 
 
-def ask_about_many(
-    by_channel: Mapping[str, Sequence[Received]], *, now: dt.datetime, actor: Actor
-) -> set[int]:
+def ask_about_many(by_channel: Mapping[str, Sequence[Received]], *, now: dt.datetime, actor: Actor) -> set[int]:
     """Retractions that take back much of a channel at once are put before a person instead of being followed.
 
     The ids of those that are held back.
@@ -124,9 +122,7 @@ def decide_mass_withdrawal(withdrawal_id: int, *, follow: bool, actor: Actor, no
     staff.require(actor, staff.APPROVE)
     row = MassWithdrawal.objects.select_for_update().filter(pk=withdrawal_id, decided_at=None).first()
     if row is None:
-        raise NotFoundError(
-            _("No such withdrawal waits for a decision"), hint=_("Somebody else may have decided it.")
-        )
+        raise NotFoundError(_("No such withdrawal waits for a decision"), hint=_("Somebody else may have decided it."))
     count = 0
     if follow:
         for entry in row.retractions:
