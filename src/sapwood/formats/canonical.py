@@ -68,9 +68,9 @@ def strict_json(raw: bytes, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEP
     if len(raw) > max_bytes:
         raise TooBigError(
             Phrase(
-                "The document has %(size)s bytes; at most %(max_bytes)s are allowed.",
+                "The document has %(size)s bytes; at most %(most)s are allowed.",
                 size=Figure(len(raw)),
-                max_bytes=Figure(max_bytes),
+                most=Figure(max_bytes),
             ),
             hint=Phrase("Shorten it, or link to the long part."),
         )
@@ -152,8 +152,8 @@ def _check_depth(raw: bytes, max_depth: int) -> None:
                 line = raw.count(b"\n", 0, match.start()) + 1
                 raise TooDeepError(
                     Phrase(
-                        "The document is nested more than %(max_depth)s levels deep at line %(line)s.",
-                        max_depth=max_depth,
+                        "The document is nested more than %(n)s levels deep at line %(line)s.",
+                        n=max_depth,
                         line=line,
                     ),
                     hint=Phrase("Flatten it; no document of this project needs that depth."),

@@ -114,10 +114,10 @@ def parse(raw: bytes, name: str = "") -> Parsed:
     if len(raw) > kind.max_bytes:
         raise TooBigError(
             Phrase(
-                "The %(kind)s has %(size)s bytes; at most %(max_bytes)s are allowed.",
+                "The %(kind)s has %(size)s bytes; at most %(most)s are allowed.",
                 kind=kind.name,
                 size=Figure(len(raw)),
-                max_bytes=Figure(kind.max_bytes),
+                most=Figure(kind.max_bytes),
             ),
             hint=Phrase("Shorten it, or link to the long part."),
         )

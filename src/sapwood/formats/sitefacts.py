@@ -162,7 +162,7 @@ def _objects(rest: dict[str, Any], name: str) -> tuple[dict[str, Any], ...] | No
     if value is None:
         return None
     if not isinstance(value, list) or len(value) > MAX_ITEMS:
-        raise _wrong(name, Phrase("expected a list of at most %(max_items)s", max_items=MAX_ITEMS))
+        raise _wrong(name, Phrase("expected a list of at most %(n)s", n=MAX_ITEMS))
     return tuple(item if isinstance(item, dict) else {"message": _words(item)} for item in value)
 
 
@@ -190,7 +190,7 @@ def _plugins(value: object) -> tuple[Plugin, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or len(value) > MAX_ITEMS:
-        raise _wrong("plugins", Phrase("expected a list of at most %(max_items)s", max_items=MAX_ITEMS))
+        raise _wrong("plugins", Phrase("expected a list of at most %(n)s", n=MAX_ITEMS))
     plugins = []
     for index, item in enumerate(value):
         name = item.get("name") if isinstance(item, Mapping) else item

@@ -76,7 +76,7 @@ def check_document(raw: bytes, channel: str) -> Envelope:
     if channel not in CHANNELS:
         raise UnknownRoleError(
             Phrase("There is no channel %(channel)s", channel=repr(channel)),
-            hint=Phrase("Use one of %(channels)s.", channels=", ".join(CHANNELS)),
+            hint=Phrase("Use one of %(names)s.", names=", ".join(CHANNELS)),
         )
     document = read_envelope(raw)
     if document.channel != channel:

@@ -169,7 +169,7 @@ def range_list(value: JSON) -> list[JSONObject]:
 def _check_value(op: str, value: JSON, path: str) -> None:
     if op == "in":
         if not isinstance(value, list) or len(value) > MAX_LIST:
-            raise _broken(path, Phrase("must be a list of at most %(max_list)s", max_list=MAX_LIST))
+            raise _broken(path, Phrase("must be a list of at most %(n)s", n=MAX_LIST))
         for index, item in enumerate(value):
             _check_scalar(item, f"{path}[{index}]")
     elif op == "matches_range":
@@ -189,21 +189,19 @@ def _check_scalar(value: JSON, path: str) -> None:
     if not isinstance(value, str | int | float) or (isinstance(value, str) and len(value) > MAX_TEXT):
         raise _broken(
             path,
-            Phrase("must be a text of at most %(max_text)s characters, a number, true or false", max_text=MAX_TEXT),
+            Phrase("must be a text of at most %(n)s characters, a number, true or false", n=MAX_TEXT),
         )
 
 
 def _check_size(value: JSON, path: str, depth: int = 1) -> None:
     """Bounds for parts that are kept without being understood."""
     if isinstance(value, str) and len(value) > MAX_TEXT:
-        raise _broken(path, Phrase("holds a text of more than %(max_text)s characters", max_text=MAX_TEXT))
+        raise _broken(path, Phrase("holds a text of more than %(n)s characters", n=MAX_TEXT))
     if isinstance(value, list | Mapping):
         if len(value) > MAX_LIST or depth > MAX_DEPTH:
             raise _broken(
                 path,
-                Phrase(
-                    "holds more than %(max_list)s items or %(max_depth)s levels", max_list=MAX_LIST, max_depth=MAX_DEPTH
-                ),
+                Phrase("holds more than %(n)s items or %(levels)s levels", n=MAX_LIST, levels=MAX_DEPTH),
             )
         for item in value.values() if isinstance(value, Mapping) else value:
             _check_size(item, path, depth + 1)

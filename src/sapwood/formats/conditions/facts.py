@@ -85,7 +85,7 @@ def _line(facts: Mapping[str, JSON]) -> Fact:
         try:
             ref = parse_version(release.value)
         except VersionRangeError:
-            return Fact(Answer.UNKNOWN, why=Phrase("the line of %(value)s is not known", value=shorten(release.value)))
+            return Fact(Answer.UNKNOWN, why=Phrase("the line of %(name)s is not known", name=shorten(release.value)))
         if not isinstance(ref, DistributionVersion):
             return Fact(Answer.YES, ref.line)
     return _not_stated(facts, "line")

@@ -62,4 +62,4 @@ def _day(request: Request) -> dt.date:
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
-        raise UsageError(Phrase("as_of is not a day"), hint=Phrase("Write it as YYYY-MM-DD.")) from None
+        raise UsageError("as_of is not a day", hint="Write it as YYYY-MM-DD.") from None

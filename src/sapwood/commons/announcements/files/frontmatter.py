@@ -160,7 +160,7 @@ def _mapping(node: yaml.MappingNode, path: str, found: FrontMatter) -> dict[str,
             raise _ProblemAt(Phrase("A name must be one word."), NO_WORDS, line)
         key = str(key_node.value)
         if key in values:
-            raise _ProblemAt(Phrase("%(key)s stands twice.", key=repr(key)), Phrase("Keep one of the two."), line)
+            raise _ProblemAt(Phrase("%(name)s stands twice.", name=repr(key)), Phrase("Keep one of the two."), line)
         place = f"{path}.{key}" if path else key
         found.lines[place] = line
         values[key] = _value(value_node, place, found)

@@ -26,12 +26,10 @@ def check_distributions(catalogue: Catalogue) -> Iterator[Finding]:
         for entry in versions:
             where = f"{place}.{entry.version}"
             if entry.version in seen:
-                yield error("distribution.duplicate", where, Phrase("%(version)s stands twice", version=entry.version))
+                yield error("distribution.duplicate", where, Phrase("%(name)s stands twice", name=entry.version))
             seen.add(entry.version)
             if version_key(entry.version) is None:
-                yield error(
-                    "distribution.version", where, Phrase("%(version)s is not a version", version=entry.version)
-                )
+                yield error("distribution.version", where, Phrase("%(text)s is not a version", text=entry.version))
             yield from _ships(catalogue, entry, where)
             yield from _dates(catalogue, entry, where)
         yield from _ascending(catalogue, place, versions)
@@ -292,7 +290,7 @@ def _severity(advisory: Advisory, where: str) -> Iterator[Finding]:
         yield error(
             "advisory.rating",
             where,
-            Phrase("%(rating)s is none of %(ratings)s", rating=repr(advisory.rating), ratings=", ".join(RATINGS)),
+            Phrase("%(value)s is none of %(names)s", value=repr(advisory.rating), names=", ".join(RATINGS)),
         )
 
 

@@ -126,9 +126,7 @@ def _status(line: Line) -> Iterator[Finding]:
         yield error(
             "line.status",
             where,
-            Phrase(
-                "the status %(status)s is none of %(statuses)s", status=repr(line.status), statuses=", ".join(STATUSES)
-            ),
+            Phrase("the status %(value)s is none of %(names)s", value=repr(line.status), names=", ".join(STATUSES)),
         )
     if line.status == "planned" and line.releases:
         yield error("line.planned_released", where, Phrase("%(line)s is planned and yet has releases", line=line.name))
@@ -143,9 +141,9 @@ def _status(line: Line) -> Iterator[Finding]:
             "confidence.unknown",
             where,
             Phrase(
-                "the confidence %(confidence)s is none of %(confidences)s",
-                confidence=repr(line.confidence),
-                confidences=", ".join(CONFIDENCES),
+                "the confidence %(value)s is none of %(names)s",
+                value=repr(line.confidence),
+                names=", ".join(CONFIDENCES),
             ),
         )
 

@@ -96,16 +96,16 @@ def _ids(catalogue: Catalogue) -> Iterator[Finding]:
                 yield error(
                     "step.when",
                     where,
-                    Phrase("%(when)s is none of %(whens)s", when=repr(part.when), whens=", ".join(WHENS)),
+                    Phrase("%(value)s is none of %(names)s", value=repr(part.when), names=", ".join(WHENS)),
                 )
             if isinstance(part, Risk) and part.severity not in SEVERITIES:
                 yield error(
                     "risk.severity",
                     where,
                     Phrase(
-                        "%(severity)s is none of %(severities)s",
-                        severity=repr(part.severity),
-                        severities=", ".join(SEVERITIES),
+                        "%(value)s is none of %(names)s",
+                        value=repr(part.severity),
+                        names=", ".join(SEVERITIES),
                     ),
                 )
     for edge in catalogue.edges:
@@ -136,9 +136,9 @@ def check_sources(catalogue: Catalogue) -> Iterator[Finding]:
                 "confidence.unknown",
                 where,
                 Phrase(
-                    "%(confidence)s is none of %(confidences)s",
-                    confidence=repr(confidence),
-                    confidences=", ".join(CONFIDENCES),
+                    "%(value)s is none of %(names)s",
+                    value=repr(confidence),
+                    names=", ".join(CONFIDENCES),
                 ),
             )
 
