@@ -67,11 +67,16 @@ def day(value: date) -> str:
     return format_instant(local, pgettext("date format, see Django's date filter", "j M Y"))
 
 
-def planned(text: str) -> str:
-    """A day or a month of a plan, `2026-12-09` or `2026-12`, as people write it: `9 Dec 2026`, `December 2026`."""
-    if text.count("-") > 1:
-        return day(date.fromisoformat(text))
-    return formats.date_format(date.fromisoformat(f"{text}-01"), "YEAR_MONTH_FORMAT")
+def is_month(planned_for: str) -> bool:
+    """Whether a plan names a month, `2026-12`, and no day."""
+    return planned_for.count("-") == 1
+
+
+def planned(planned_for: str) -> str:
+    """A day or a month of a plan as people write it: `9 Dec 2026`, `December 2026`."""
+    if is_month(planned_for):
+        return formats.date_format(date.fromisoformat(f"{planned_for}-01"), "YEAR_MONTH_FORMAT")
+    return day(date.fromisoformat(planned_for))
 
 
 def instant(value: datetime) -> str:

@@ -45,7 +45,7 @@ def _value(value: object) -> str:
     if isinstance(value, Phrase):
         return say(value)
     if isinstance(value, Figure):
-        return figures.number(value)
+        return figures.number(int(value))
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return figures.day(value)
     return _isolated(str(value))

@@ -68,7 +68,11 @@ def _planned_day(planned: str | None) -> dt.date | None:
 
 
 def _planned(line: Line) -> str:
-    return _("planned for %(day)s") % {"day": figures.planned(line.planned)} if line.planned else _("planned")
+    if not line.planned:
+        return _("planned")
+    if figures.is_month(line.planned):
+        return _("planned for %(month)s") % {"month": figures.planned(line.planned)}
+    return _("planned for %(day)s") % {"day": figures.planned(line.planned)}
 
 
 def line_row(catalogue: Catalogue, line: Line, today: dt.date) -> dict[str, Any]:

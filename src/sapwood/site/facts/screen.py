@@ -121,6 +121,18 @@ def standing(found: Exposure) -> Standing:
     return Standing(name, level, words, sentence)
 
 
+def planned_end(found: Exposure) -> str:
+    """When the next line is planned to end this one's support; empty when nobody said."""
+    end = found.support.planned_end
+    if not end:
+        return ""
+    if figures.is_month(end):
+        words = _("The next line, which ends this one's support, is planned for %(month)s.")
+        return words % {"month": figures.planned(end)}
+    words = _("The next line, which ends this one's support, is planned for %(day)s.")
+    return words % {"day": figures.planned(end)}
+
+
 def exposed(found: Exposure) -> str:
     """How many fixes are missing and since when, in one sentence; empty when none is."""
     count = len(found.advisories)

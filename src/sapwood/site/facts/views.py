@@ -7,7 +7,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from sapwood.accounts.api import actor_of, permission_required
-from sapwood.console import figures
 from sapwood.console.registry import may
 from sapwood.core.clock import system_clock
 from sapwood.formats.exposure import Exposure
@@ -35,7 +34,7 @@ def release(request: HttpRequest) -> HttpResponse:
     if isinstance(found, Exposure):
         context |= {
             "found": found,
-            "planned_end": figures.planned(found.support.planned_end) if found.support.planned_end else "",
+            "planned_end": screen.planned_end(found),
             "standing": screen.standing(found),
             "exposed": screen.exposed(found),
             "picture": screen.path_picture(found),
