@@ -1,8 +1,11 @@
 """Frozen values that the channel passes to other modules."""
 
 import datetime as dt
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from sapwood.formats.phrase import Phrase
 
 
 class ChannelState(StrEnum):
@@ -64,23 +67,24 @@ class ChannelHealth:
     lasting: bool
 
     @property
-    def in_words(self) -> str:
+    def in_words(self) -> Phrase:
         """The state as one plain line."""
-        match self.state:
-            case ChannelState.FRESH:
-                return "fresh"
-            case ChannelState.WAITING:
-                return "not pulled yet"
-            case ChannelState.STALE:
-                since = f" since {self.stale_since:%Y-%m-%d %H:%M} UTC" if self.stale_since else ""
-                return f"stale{since}; the last good content stays"
-            case ChannelState.DEAD:
-                last = (
-                    f"last good pull {self.last_good_at:%Y-%m-%d %H:%M} UTC" if self.last_good_at else "never reached"
-                )
-                return f"dead: it does not answer; {last}"
-            case ChannelState.REJECTED:
-                return "rejected: what is offered does not verify; nothing of it was taken"
+        since = self.stale_since if self.state is ChannelState.STALE else self.last_good_at
+        words = _SINCE.get(self.state)
+        return words(f"{since:%Y-%m-%d %H:%M} UTC") if words and since else _WORDS[self.state]
+
+
+_WORDS: Mapping[ChannelState, Phrase] = {
+    ChannelState.FRESH: Phrase("fresh"),
+    ChannelState.WAITING: Phrase("not pulled yet"),
+    ChannelState.STALE: Phrase("stale; the last good content stays"),
+    ChannelState.DEAD: Phrase("dead: it does not answer; never reached"),
+    ChannelState.REJECTED: Phrase("rejected: what is offered does not verify; nothing of it was taken"),
+}
+_SINCE: Mapping[ChannelState, Callable[[str], Phrase]] = {
+    ChannelState.STALE: lambda since: Phrase("stale since %(since)s; the last good content stays", since=since),
+    ChannelState.DEAD: lambda last: Phrase("dead: it does not answer; last good pull %(last)s", last=last),
+}
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sapwood.formats.documents import Document, parse_document
 from sapwood.formats.errors import FormatError, SchemaError
+from sapwood.formats.phrase import Phrase
 
 
 @dataclass(frozen=True)
@@ -25,19 +26,25 @@ def read_envelope(raw: bytes) -> Envelope:
     missing = [name for name in ("type", "uuid", "revision", "channel") if name not in data]
     if missing:
         raise SchemaError(
-            f"The document cannot be published: it has no {' and no '.join(missing)}.",
-            hint="Only documents with a uuid, a revision and a channel travel on a channel.",
+            Phrase("The document cannot be published: it has no %(missing)s.", missing=_none_of(missing)),
+            hint=Phrase("Only documents with a uuid, a revision and a channel travel on a channel."),
         )
     revision = data["revision"]
     if not isinstance(revision, int) or isinstance(revision, bool) or not 1 <= revision < 10**9:
-        raise SchemaError("The document's revision is not a whole number from 1 on.", hint="Count revisions from 1.")
+        raise SchemaError(
+            Phrase("The document's revision is not a whole number from 1 on."), hint=Phrase("Count revisions from 1.")
+        )
     try:
         uuid = str(UUID(str(data["uuid"])))
     except ValueError as error:
         raise SchemaError(
-            "The document's uuid is not a UUID.", hint="Write it as 8-4-4-4-12 hexadecimal digits."
+            Phrase("The document's uuid is not a UUID."), hint=Phrase("Write it as 8-4-4-4-12 hexadecimal digits.")
         ) from error
     return Envelope(str(data["type"]), uuid, revision, str(data["channel"]), document)
+
+
+def _none_of(names: list[str]) -> Phrase:
+    return Phrase.linked(names, lambda one, other: Phrase("%(one)s and no %(other)s", one=one, other=other))
 
 
 __all__ = ["Envelope", "FormatError", "read_envelope"]

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sapwood.channel.errors import VerificationError
 from sapwood.formats.canonical import canonical_bytes
+from sapwood.formats.phrase import Phrase
 
 CHANNELS: Final = ("security", "releases", "candidates", "packs", "community", "surveys")
 DEFAULT_SUBSCRIPTION: Final = ("security", "releases", "community", "surveys")
@@ -119,22 +120,24 @@ class Index:
             return cls._read(json.loads(raw), path)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise VerificationError(
-                f"The index {path} is signed but cannot be read: {error}",
-                hint="Update Sapwood; if that does not help, tell the publisher.",
+                Phrase(
+                    "The index %(path)s is signed but cannot be read: %(reason)s", path=path, reason=Phrase.of(error)
+                ),
+                hint=Phrase("Update Sapwood; if that does not help, tell the publisher."),
             ) from error
 
     @classmethod
     def _read(cls, data: Any, path: str) -> "Index":
         if data["type"] != "channel-index" or data["version"] != 1:
-            raise ValueError("it is of a kind that this version does not know")
+            raise ValueError(Phrase("it is of a kind that this version does not know"))
         segments = tuple((_segment(entry["role"]), _count(entry["count"])) for entry in data["segments"])
         index = cls(str(data["channel"]), int(data["year"]), parse_instant(data["published_at"]), segments)
         if index.path != path:
-            raise ValueError(f"it is the index of {index.channel} {index.year}")
+            raise ValueError(Phrase("it is the index of %(channel)s %(year)s", channel=index.channel, year=index.year))
         if any((segment.channel, segment.year) != (index.channel, index.year) for segment, _ in segments):
-            raise ValueError("it lists a segment of another channel or year")
+            raise ValueError(Phrase("it lists a segment of another channel or year"))
         if len({segment for segment, _ in segments}) != len(segments):
-            raise ValueError("it lists a segment twice")
+            raise ValueError(Phrase("it lists a segment twice"))
         return index
 
 
@@ -174,11 +177,11 @@ def parse_instant(text: Any) -> dt.datetime:
 def _segment(role: Any) -> Segment:
     segment = Segment.parse(str(role))
     if segment is None:
-        raise ValueError(f"{str(role)[:80]!r} is not a segment")
+        raise ValueError(Phrase("%(name)s is not a segment", name=repr(str(role)[:80])))
     return segment
 
 
 def _count(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= SEGMENT_SIZE:
-        raise ValueError(f"{str(value)[:20]!r} is not a number of publications")
+        raise ValueError(Phrase("%(value)s is not a number of publications", value=repr(str(value)[:20])))
     return value

@@ -5,6 +5,7 @@ import uuid
 from django.db import models
 
 from sapwood.channel.data import ChannelState
+from sapwood.formats.phrase import recalled
 
 STATES = [(state.value, state.value) for state in ChannelState]
 
@@ -112,6 +113,8 @@ class Refusal(models.Model):
     code = models.CharField(max_length=60)
     message = models.TextField()
     hint = models.TextField(blank=True)
+    # Both once more, as phrases that a page can say in the reader's language; null in rows of an older Sapwood.
+    said = models.JSONField(null=True, blank=True)
     unverified = models.BooleanField()
     raw = models.BinaryField(null=True, blank=True)
     first_at = models.DateTimeField()
@@ -123,6 +126,11 @@ class Refusal(models.Model):
 
     def __str__(self) -> str:
         return self.path
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Message and hint, as phrases if they were kept as such."""
+        return recalled(self.said) or {"message": self.message, "hint": self.hint}
 
 
 class PullLog(models.Model):
@@ -153,10 +161,16 @@ class HealthLog(models.Model):
     after = models.CharField(max_length=10, choices=STATES)
     at = models.DateTimeField()
     message = models.TextField()
+    said = models.JSONField(null=True, blank=True)
     told_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"{self.channel}: {self.before} to {self.after}"
+
+    @property
+    def words(self) -> str:
+        """The message, as a phrase if it was kept as one."""
+        return recalled(self.said) or self.message
 
 
 class CommitTurn(models.Model):

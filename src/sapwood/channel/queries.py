@@ -17,6 +17,7 @@ from sapwood.channel.models import (
     TrustedFile,
 )
 from sapwood.core.errors import NotFoundError
+from sapwood.formats.phrase import Phrase, recalled
 
 DEAD_AFTER_FAILURES = 3
 DEAD_AFTER = dt.timedelta(hours=24)
@@ -32,7 +33,7 @@ def received_one(document_id: int) -> Received:
     """One publication; raises NotFoundError."""
     row = ReceivedDocument.objects.select_related("subscription").filter(pk=document_id).first()
     if row is None:
-        raise NotFoundError(f"No publication {document_id} was received")
+        raise NotFoundError(Phrase("No publication %(number)s was received", number=document_id))
     return as_received(row)
 
 
@@ -77,7 +78,9 @@ def subscription_named(name: str) -> Subscription:
     """The subscription of this name; raises NotFoundError."""
     found = Subscription.objects.filter(name=name).first()
     if found is None:
-        raise NotFoundError(f"There is no subscription {name!r}", hint="See: sapwood channel status.")
+        raise NotFoundError(
+            Phrase("There is no subscription %(name)s", name=repr(name)), hint=Phrase("See: sapwood channel status.")
+        )
     return found
 
 
@@ -140,7 +143,7 @@ def health_changes(after_id: int = 0, limit: int = 100) -> list[HealthChange]:
             ChannelState(row.before),
             ChannelState(row.after),
             row.at,
-            row.message,
+            row.words,
         )
         for row in rows
     ]
@@ -208,7 +211,7 @@ def _is_dead_for_long(row: SubscribedChannel, now: dt.datetime) -> bool:
 
 
 def _shown(error: Mapping[str, str] | None) -> dict[str, str] | None:
-    return {name: error[name] for name in ("code", "message", "hint")} if error else None
+    return {name: recalled(error[name]) for name in ("code", "message", "hint")} if error else None
 
 
 def worst(states: Iterable[ChannelState]) -> ChannelState | None:

@@ -67,6 +67,18 @@ def day(value: date) -> str:
     return format_instant(local, pgettext("date format, see Django's date filter", "j M Y"))
 
 
+def is_month(planned_for: str) -> bool:
+    """Whether a plan names a month, `2026-12`, and no day."""
+    return planned_for.count("-") == 1
+
+
+def planned(planned_for: str) -> str:
+    """A day or a month of a plan as people write it: `9 Dec 2026`, `December 2026`."""
+    if is_month(planned_for):
+        return formats.date_format(date.fromisoformat(f"{planned_for}-01"), "YEAR_MONTH_FORMAT")
+    return day(date.fromisoformat(planned_for))
+
+
 def instant(value: datetime) -> str:
     """An instant in the reader's time zone: `15 Jan 2026, 14:05`."""
     local = timezone.localtime(value) if timezone.is_aware(value) else value

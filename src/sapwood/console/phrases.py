@@ -45,7 +45,7 @@ def _value(value: object) -> str:
     if isinstance(value, Phrase):
         return say(value)
     if isinstance(value, Figure):
-        return figures.number(value)
+        return figures.number(int(value))
     if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
         return figures.day(value)
     return _isolated(str(value))
@@ -53,4 +53,6 @@ def _value(value: object) -> str:
 
 def _isolated(text: str) -> str:
     """Names and versions keep their own direction, whatever stands around them (Unicode's isolates)."""
-    return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}" if text and get_language_bidi() else text
+    if not get_language_bidi() or not any(letter.isalnum() for letter in text):
+        return text
+    return f"\N{FIRST STRONG ISOLATE}{text}\N{POP DIRECTIONAL ISOLATE}"

@@ -15,6 +15,7 @@ from sapwood.formats.canonical import JSON
 from sapwood.formats.conditions import CONDITION, Condition
 from sapwood.formats.errors import SchemaError, VersionRangeError
 from sapwood.formats.logic import NO, Verdict, both, either, negate, unknown
+from sapwood.formats.phrase import Phrase
 from sapwood.formats.publication import Link, LocaleText, Publication, Severity, check_links
 from sapwood.formats.records import Record
 from sapwood.formats.versions import DistributionVersion, LineOrder, VersionRange, parse_version
@@ -88,7 +89,7 @@ class Advisory(Publication):
         its release lies in an affected range, and what it installs from has not got the fix.
         """
         if not self.affected:
-            return unknown("the affected versions are not published")
+            return unknown(Phrase("the affected versions are not published"))
         affected = either(self._in_range(item, release, lines, distributions) for item in self.affected)
         return both((affected, negate(either(self._fixes(release, lines, distributions)))))
 
@@ -115,12 +116,14 @@ def check_advisory(item: Advisory) -> None:
     """What the schema cannot say: a disclosure has its day, links are https, it does not replace itself."""
     if item.phase is Phase.DISCLOSURE and item.disclosed_on is None:
         raise SchemaError(
-            "The advisory is disclosed, but does not say since when.",
-            hint='Add "disclosed_on", the first day on which anybody could know.',
+            Phrase("The advisory is disclosed, but does not say since when."),
+            hint=Phrase('Add "disclosed_on", the first day on which anybody could know.'),
             path="disclosed_on",
         )
     if item.uuid in item.supersedes:
-        raise SchemaError("The advisory supersedes itself.", hint="Remove it from supersedes.", path="supersedes")
+        raise SchemaError(
+            Phrase("The advisory supersedes itself."), hint=Phrase("Remove it from supersedes."), path="supersedes"
+        )
     check_links(item.links, "links")
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from sapwood.formats.canonical import JSON
 from sapwood.formats.conditions import CONDITION, Condition
 from sapwood.formats.errors import SchemaError
+from sapwood.formats.phrase import Phrase
 from sapwood.formats.publication import (
     DEFAULT_LOCALE,
     Audience,
@@ -93,7 +94,7 @@ class Announcement(Publication):
         """The text to show to a reader of this language, or of these in order (see `pick_locale`)."""
         locale = pick_locale(self.texts, wanted, default)
         if locale is None:
-            raise SchemaError("The announcement has no text.", hint="Write at least one language.")
+            raise SchemaError(Phrase("The announcement has no text."), hint=Phrase("Write at least one language."))
         return self.texts[locale]
 
     def question(self, wanted: str | Iterable[str]) -> str:
@@ -133,7 +134,11 @@ def check_announcement(item: Announcement) -> None:
     check_links(item.links, "links")
     for name, others in (("supersedes", item.supersedes), ("closes", item.closes)):
         if item.uuid in others:
-            raise SchemaError(f"The announcement names itself in {name}.", hint=f"Remove it from {name}.", path=name)
+            raise SchemaError(
+                Phrase("The announcement names itself in %(name)s.", name=name),
+                hint=Phrase("Remove it from %(name)s.", name=name),
+                path=name,
+            )
 
 
 def _in_order(
@@ -142,5 +147,7 @@ def _in_order(
     if earlier is None or later is None or earlier < later or (earlier == later and not strictly):
         return
     raise SchemaError(
-        f"{later_name} is not after {earlier_name}.", hint="Correct one of the two instants.", path=later_name
+        Phrase("%(later)s is not after %(earlier)s.", later=later_name, earlier=earlier_name),
+        hint=Phrase("Correct one of the two instants."),
+        path=later_name,
     )

@@ -26,6 +26,7 @@ from sapwood.formats.errors import (
     TooBigError,
     TooDeepError,
 )
+from sapwood.formats.phrase import Figure, Phrase
 
 JSON: TypeAlias = Any  # parsed JSON; the schemas and the classes give it its shape
 JSONObject: TypeAlias = dict[str, Any]
@@ -50,10 +51,10 @@ def canonical_bytes(value: JSON) -> bytes:
     try:
         return rfc8785.dumps(value)
     except (ValueError, RecursionError) as error:
-        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        reason = Phrase("it is nested too deeply") if isinstance(error, RecursionError) else str(error)
         raise NotCanonicalError(
-            f"This value has no canonical JSON form: {reason}.",
-            hint="Use text, finite numbers to 2^53 - 1, true, false, null, lists, objects with text keys.",
+            Phrase("This value has no canonical JSON form: %(reason)s.", reason=reason),
+            hint=Phrase("Use text, finite numbers to 2^53 - 1, true, false, null, lists, objects with text keys."),
         ) from error
 
 
@@ -66,8 +67,12 @@ def strict_json(raw: bytes, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEP
     """Read one JSON object, or refuse with the FormatError that names the place and the remedy."""
     if len(raw) > max_bytes:
         raise TooBigError(
-            f"The document has {len(raw):,} bytes; at most {max_bytes:,} are allowed.",
-            hint="Shorten it, or link to the long part.",
+            Phrase(
+                "The document has %(size)s bytes; at most %(most)s are allowed.",
+                size=Figure(len(raw)),
+                most=Figure(max_bytes),
+            ),
+            hint=Phrase("Shorten it, or link to the long part."),
         )
     text = _decode(raw)
     _check_depth(raw, max_depth)
@@ -75,13 +80,18 @@ def strict_json(raw: bytes, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEP
         value = json.loads(text, object_pairs_hook=_object, parse_int=_integer)
     except json.JSONDecodeError as error:
         raise NotJsonError(
-            f"This is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
+            Phrase(
+                "This is not JSON: %(reason)s at line %(line)s, column %(column)s.",
+                reason=error.msg,
+                line=error.lineno,
+                column=error.colno,
+            ),
             hint=_what_came_instead(text),
         ) from error
     if not isinstance(value, dict):
         raise NotAnObjectError(
-            f"The document is {_name(value)}, not an object.",
-            hint='A document starts with "{" and carries "type" and "version".',
+            Phrase("The document is %(value)s, not an object.", value=_name(value)),
+            hint=Phrase('A document starts with "{" and carries "type" and "version".'),
         )
     for path, item in _walk(value, ""):
         _check_item(path, item)
@@ -116,15 +126,19 @@ def _integer(digits: str) -> int | float:
 def _decode(raw: bytes) -> str:
     if raw.startswith(_BOMS):
         raise ByteOrderMarkError(
-            "The document starts with a byte order mark.",
-            hint="Save it as UTF-8 without a byte order mark.",
+            Phrase("The document starts with a byte order mark."),
+            hint=Phrase("Save it as UTF-8 without a byte order mark."),
         )
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise NotUtf8Error(
-            f"The document is not UTF-8: byte {error.start + 1} is 0x{raw[error.start]:02x}.",
-            hint="Save it as UTF-8.",
+            Phrase(
+                "The document is not UTF-8: byte %(byte)s is 0x%(raw)s.",
+                byte=error.start + 1,
+                raw=f"{raw[error.start]:02x}",
+            ),
+            hint=Phrase("Save it as UTF-8."),
         ) from error
 
 
@@ -137,8 +151,12 @@ def _check_depth(raw: bytes, max_depth: int) -> None:
             if depth > max_depth:
                 line = raw.count(b"\n", 0, match.start()) + 1
                 raise TooDeepError(
-                    f"The document is nested more than {max_depth} levels deep at line {line}.",
-                    hint="Flatten it; no document of this project needs that depth.",
+                    Phrase(
+                        "The document is nested more than %(n)s levels deep at line %(line)s.",
+                        n=max_depth,
+                        line=line,
+                    ),
+                    hint=Phrase("Flatten it; no document of this project needs that depth."),
                 )
         elif first in b"]}":
             depth -= 1
@@ -158,38 +176,38 @@ def _walk(value: JSON, path: str) -> Iterator[tuple[str, JSON]]:
 def _check_item(path: str, item: JSON) -> None:
     if isinstance(item, _Twice):
         raise DuplicateKeyError(
-            f"The key {shorten(item.key)} stands twice in {show_path(path)}.",
-            hint="Keep one of the two.",
+            Phrase("The key %(key)s stands twice in %(path)s.", key=shorten(item.key), path=show_path(path)),
+            hint=Phrase("Keep one of the two."),
             path=path,
         )
     if isinstance(item, str) and _SURROGATE.search(item):
         raise LoneSurrogateError(
-            f"A text in {show_path(path)} holds half of a surrogate pair.",
-            hint="Write the whole character, as UTF-8.",
+            Phrase("A text in %(path)s holds half of a surrogate pair.", path=show_path(path)),
+            hint=Phrase("Write the whole character, as UTF-8."),
             path=path,
         )
     if isinstance(item, (int, float)) and not abs(item) <= LARGEST_NUMBER:  # not: NaN compares with nothing
         raise NumberError(
-            f"The number in {show_path(path)} is not finite, or beyond 2^53 - 1.",
-            hint="Write large numbers and missing values as text or null.",
+            Phrase("The number in %(path)s is not finite, or beyond 2^53 - 1.", path=show_path(path)),
+            hint=Phrase("Write large numbers and missing values as text or null."),
             path=path,
         )
 
 
 def _what_came_instead(text: str) -> str:
     if text.lstrip()[:1] == "<":
-        return "This looks like a web page: a sign-in page or a proxy may have answered in place of the server."
-    return "Check the document with a JSON tool, for instance: python3 -m json.tool FILE"
+        return Phrase("This looks like a web page: a sign-in page or a proxy may have answered in place of the server.")
+    return Phrase("Check the document with a JSON tool, for instance: python3 -m json.tool FILE")
 
 
 def _name(value: JSON) -> str:
-    names = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}
-    return names.get(type(value), "a number")
+    names = {list: Phrase("a list"), str: Phrase("a text"), bool: Phrase("true or false"), type(None): "null"}
+    return names.get(type(value), Phrase("a number"))
 
 
 def show_path(path: str) -> str:
     """A place in a document, for a person: printable, and short even if keys are hostile."""
-    return shorten(path) if path else "the document"
+    return shorten(path) if path else Phrase("the document")
 
 
 def shorten(text: str, longest: int = 80) -> str:

@@ -28,6 +28,7 @@ from sapwood.formats.errors import (
     UnknownTypeError,
     UnsupportedVersionError,
 )
+from sapwood.formats.phrase import Figure, Phrase
 from sapwood.formats.release import Release, check_release
 from sapwood.formats.retraction import Retraction, check_retraction
 from sapwood.formats.schema import check_schema
@@ -112,8 +113,13 @@ def parse(raw: bytes, name: str = "") -> Parsed:
     kind = type_of(data)
     if len(raw) > kind.max_bytes:
         raise TooBigError(
-            f"The {kind.name} has {len(raw):,} bytes; at most {kind.max_bytes:,} are allowed.",
-            hint="Shorten it, or link to the long part.",
+            Phrase(
+                "The %(kind)s has %(size)s bytes; at most %(most)s are allowed.",
+                kind=kind.name,
+                size=Figure(len(raw)),
+                most=Figure(kind.max_bytes),
+            ),
+            hint=Phrase("Shorten it, or link to the long part."),
         )
     return Parsed(raw, sha256_hex(raw), read_document(data), name)
 
@@ -142,8 +148,8 @@ def parse_many(items: Iterable[tuple[str, bytes]]) -> Outcome:
                     name,
                     sha256_hex(raw),
                     FormatError.code,
-                    "Sapwood failed to read this document; that is a fault in Sapwood.",
-                    "Report it with the document; the log has the details.",
+                    Phrase("Sapwood failed to read this document; that is a fault in Sapwood."),
+                    Phrase("Report it with the document; the log has the details."),
                 )
             )
     return Outcome(tuple(parsed), tuple(refused))
@@ -161,22 +167,25 @@ def type_of(data: Mapping[str, JSON]) -> DocumentType:
     """The type of a document, if this Sapwood reads it. Raises UnknownTypeError, UnsupportedVersionError."""
     name, version = data.get("type"), data.get("version")
     if not isinstance(name, str):
-        raise SchemaError("The document does not name its type.", hint='Add "type", such as "announcement".')
+        raise SchemaError(
+            Phrase("The document does not name its type."), hint=Phrase('Add "type", such as "announcement".')
+        )
     if name not in TYPES:
         raise UnknownTypeError(
-            f"Documents of the type {shorten(name)} are not known here.",
-            hint="A newer Sapwood may know them: upgrade it.",
+            Phrase("Documents of the type %(name)s are not known here.", name=shorten(name)),
+            hint=Phrase("A newer Sapwood may know them: upgrade it."),
         )
     if not isinstance(version, int) or isinstance(version, bool):
-        raise SchemaError("The document does not name its version.", hint='Add "version": 1.')
+        raise SchemaError(Phrase("The document does not name its version."), hint=Phrase('Add "version": 1.'))
     kind = TYPES[name]
     if version not in kind.versions:
         raise UnsupportedVersionError(
-            f"This is {name} version {version}; this Sapwood reads {_several(kind.versions)}.",
-            hint="Upgrade Sapwood to read it; everything else goes on.",
+            Phrase(
+                "This is %(name)s version %(version)s; this Sapwood reads version %(versions)s.",
+                name=name,
+                version=version,
+                versions=Phrase.all_of(str(number) for number in sorted(kind.versions)),
+            ),
+            hint=Phrase("Upgrade Sapwood to read it; everything else goes on."),
         )
     return kind
-
-
-def _several(versions: Iterable[int]) -> str:
-    return "version " + " and ".join(str(version) for version in sorted(versions))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from sapwood.formats.phrase import Phrase
+
 
 class Answer(StrEnum):
     """The three answers."""
@@ -19,7 +21,7 @@ class Verdict:
     """An answer and, where it is unknown, the reasons in plain words."""
 
     answer: Answer
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Phrase, ...] = ()
 
     def __bool__(self) -> bool:
         """Refuse: unknown is neither true nor false, so a caller says which answer it means."""
@@ -46,7 +48,7 @@ NO: Final = Verdict(Answer.NO)
 MOST_REASONS: Final = 8
 
 
-def unknown(*reasons: str) -> Verdict:
+def unknown(*reasons: Phrase) -> Verdict:
     """The verdict that nothing can be told, and why."""
     return Verdict(Answer.UNKNOWN, reasons)
 
@@ -73,7 +75,7 @@ def negate(verdict: Verdict) -> Verdict:
 
 
 def _gather(verdicts: Iterable[Verdict], *, decisive: Verdict, otherwise: Verdict) -> Verdict:
-    reasons: dict[str, None] = {}
+    reasons: dict[Phrase, None] = {}
     unsure = False
     for verdict in verdicts:
         if verdict.answer is decisive.answer:

@@ -7,8 +7,9 @@ Templates are found in the sources by `tests.messages`, so each is one literal w
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Mapping
+from itertools import zip_longest
+from typing import Any, Final, Self
 
 from typing_extensions import override
 
@@ -38,15 +39,42 @@ class Phrase(str):
         return self
 
     @classmethod
-    def joined(cls, separator: str, parts: Iterable[object]) -> Self:
+    def joined(cls, separator: str, parts: Iterable[object]) -> "Phrase":
         """Several in a row: each is translated by itself, what stands between them is not."""
         values = {f"part{number}": part for number, part in enumerate(parts)}
         return cls(separator.replace("%", "%%").join(f"%({name})s" for name in values), **values)
 
     @classmethod
-    def verbatim(cls, text: str) -> Self:
+    def all_of(cls, parts: Iterable[object]) -> "Phrase":
+        """The parts, of which there is at least one, with “and” between them: `1 and 2`."""
+        return cls.linked(parts, lambda one, other: Phrase("%(one)s and %(other)s", one=one, other=other))
+
+    @classmethod
+    def one_of(cls, parts: Iterable[object]) -> "Phrase":
+        """The parts, of which there is at least one, with “or” between them."""
+        return cls.linked(parts, lambda one, other: Phrase("%(one)s or %(other)s", one=one, other=other))
+
+    @classmethod
+    def linked(cls, parts: Iterable[object], link: "Callable[[Phrase, Phrase], Phrase]") -> "Phrase":
+        """The parts with words of your own between any two; halved again and again, so that many nest no deeper."""
+        rest = [cls.verbatim(part) for part in parts]
+        while len(rest) > 1:
+            pairs = zip_longest(rest[::2], rest[1::2])
+            rest = [one if other is None else link(one, other) for one, other in pairs]
+        return rest[0]
+
+    @classmethod
+    def of(cls, error: Exception) -> "Phrase":
+        """What an exception says, whoever raised it; a phrase that it was given stays one."""
+        return cls.verbatim(error.args[0] if error.args and isinstance(error.args[0], Phrase) else str(error))
+
+    @classmethod
+    def verbatim(cls, text: object) -> "Phrase":
         """Words from outside, which are shown as they came; a phrase stays what it is."""
-        return text if isinstance(text, cls) else cls("%(text)s", text=text)
+        return text if isinstance(text, Phrase) else cls("%(text)s", text=text)
+
+
+NO_WORDS: Final = Phrase.verbatim("")
 
 
 def recorded(value: Any) -> Any:
@@ -61,7 +89,7 @@ def recorded(value: Any) -> Any:
         return {key: recorded(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [recorded(item) for item in value]
-    return value
+    return value if value is None or isinstance(value, str | int | float) else str(value)
 
 
 def recalled(value: Any) -> Any:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sapwood.formats.canonical import shorten
 from sapwood.formats.errors import SchemaError
+from sapwood.formats.phrase import Phrase
 from sapwood.formats.records import Record
 
 SITE_NAME: Final = "{{site_name}}"
@@ -141,8 +142,8 @@ def check_https(url: str, place: str) -> None:
     """Raise SchemaError unless this is a plain https address whose host a reader can trust their eyes on."""
     if problem := _problem_of(url):
         raise SchemaError(
-            f"The link {place} {problem}: {shorten(url)}.",
-            hint="Give an https address in ASCII; a name in another script in its xn-- form.",
+            Phrase("The link %(place)s %(problem)s: %(url)s.", place=place, problem=problem, url=shorten(url)),
+            hint=Phrase("Give an https address in ASCII; a name in another script in its xn-- form."),
             path=place,
         )
 
@@ -153,16 +154,16 @@ def check_links(links: Iterable[Link], place: str) -> None:
         check_https(link.url, f"{place}[{index}]")
 
 
-def _problem_of(url: str) -> str:
+def _problem_of(url: str) -> Phrase | None:
     if not url.isascii() or not url.isprintable() or " " in url or _UNSAFE_IN_URL & set(url):
-        return "holds a character that an address must not hold"
+        return Phrase("holds a character that an address must not hold")
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
     except ValueError:
-        return "is not an address"
+        return Phrase("is not an address")
     if parts.scheme != "https" or not url.startswith("https://"):
-        return "is not an https address"
+        return Phrase("is not an https address")
     if "@" in parts.netloc:
-        return "hides its host behind an @"
-    return "" if host and any(c.isalnum() for c in host) else "has no host"
+        return Phrase("hides its host behind an @")
+    return None if host and any(c.isalnum() for c in host) else Phrase("has no host")

@@ -20,6 +20,7 @@ from uuid import UUID
 
 from sapwood.formats.canonical import JSON, JSONObject, shorten, show_path
 from sapwood.formats.errors import SchemaError
+from sapwood.formats.phrase import Phrase
 
 _OWN: Final = frozenset({"extra", "explicit"})
 _PLANS: dict[type, Mapping[str, tuple[Codec, Any]]] = {}
@@ -51,7 +52,7 @@ class Record:
     def from_dict(cls, data: Mapping[str, JSON], path: str = "") -> Self:
         """Read this record from a JSON object. Raises SchemaError with the place of the first bad field."""
         if not isinstance(data, Mapping):
-            raise wrong(path, "an object")
+            raise wrong(path, Phrase("an object"))
         values: JSONObject = {}
         explicit = set()
         plan = _plan(cls)
@@ -63,7 +64,8 @@ class Record:
                     explicit.add(name)
             elif default is MISSING:
                 raise SchemaError(
-                    f"The field {show_path(place)} is missing.", hint="Add it, or publish without this part."
+                    Phrase("The field %(place)s is missing.", place=show_path(place)),
+                    hint=Phrase("Add it, or publish without this part."),
                 )
         extra = {name: value for name, value in data.items() if name not in plan and name not in cls.constants}
         return cls(**values, extra=extra, explicit=frozenset(explicit))
@@ -119,7 +121,12 @@ def _codec_of_class(cls: type[Any]) -> Codec:
 
 
 def _plain(cls: type[Any]) -> Codec:
-    names = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+    names = {
+        str: Phrase("a text"),
+        int: Phrase("a whole number"),
+        float: Phrase("a number"),
+        bool: Phrase("true or false"),
+    }
     kinds = (int, float) if cls is float else (cls,)
 
     def read(value: JSON, path: str) -> Any:
@@ -136,7 +143,7 @@ def _enum(cls: type[Enum]) -> Codec:
             return cls(value)
         except ValueError as error:
             words = ", ".join(str(item.value) for item in cls)
-            raise wrong(path, f"one of: {words}") from error
+            raise wrong(path, Phrase("one of: %(words)s", words=words)) from error
 
     return Codec(read, lambda value: value.value)
 
@@ -151,7 +158,7 @@ def _optional(inner: Codec) -> Codec:
 def _list(inner: Codec) -> Codec:
     def read(value: JSON, path: str) -> tuple[Any, ...]:
         if not isinstance(value, list):
-            raise wrong(path, "a list")
+            raise wrong(path, Phrase("a list"))
         return tuple(inner.read(item, f"{path}[{index}]") for index, item in enumerate(value))
 
     return Codec(read, lambda value: [inner.write(item) for item in value])
@@ -160,23 +167,27 @@ def _list(inner: Codec) -> Codec:
 def _map(inner: Codec) -> Codec:
     def read(value: JSON, path: str) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise wrong(path, "an object")
+            raise wrong(path, Phrase("an object"))
         return {key: inner.read(item, f"{path}.{key}") for key, item in value.items()}
 
     return Codec(read, lambda value: {key: inner.write(item) for key, item in value.items()})
 
 
-def wrong(path: str, expected: str) -> SchemaError:
+def wrong(path: str, expected: Phrase) -> SchemaError:
     """The error for a value of the wrong kind."""
     return SchemaError(
-        f"{show_path(path)} must be {expected}.", hint="Correct it and publish a new revision.", path=path
+        Phrase("%(path)s must be %(expected)s.", path=show_path(path), expected=expected),
+        hint=Phrase("Correct it and publish a new revision."),
+        path=path,
     )
 
 
 def whole_second(value: datetime, name: str) -> datetime:
     """An instant as documents carry it: UTC, whole seconds. Raises SchemaError without a time zone."""
     if value.tzinfo is None:
-        raise SchemaError(f"{show_path(name)} has no time zone.", hint="Give the instant in UTC.")
+        raise SchemaError(
+            Phrase("%(name)s has no time zone.", name=show_path(name)), hint=Phrase("Give the instant in UTC.")
+        )
     return value.astimezone(UTC).replace(microsecond=0)
 
 
@@ -188,8 +199,10 @@ def _read_instant(value: JSON, path: str) -> datetime:
             found = None
         if found is not None and _write_instant(found) == value:
             return found
-    shown = f", not {shorten(value)}" if isinstance(value, str) else ""
-    raise wrong(path, f"an instant in UTC such as 2026-11-22T10:00:00Z{shown}")
+    if not isinstance(value, str):
+        raise wrong(path, Phrase("an instant in UTC such as 2026-11-22T10:00:00Z"))
+    found_here = shorten(value)
+    raise wrong(path, Phrase("an instant in UTC such as 2026-11-22T10:00:00Z, not %(value)s", value=found_here))
 
 
 def _write_instant(value: datetime) -> str:
@@ -204,7 +217,7 @@ def _read_day(value: JSON, path: str) -> date:
             found = None
         if found is not None and found.isoformat() == value:
             return found
-    raise wrong(path, "a day such as 2026-11-22")
+    raise wrong(path, Phrase("a day such as 2026-11-22"))
 
 
 def _read_identifier(value: JSON, path: str) -> UUID:
@@ -215,7 +228,7 @@ def _read_identifier(value: JSON, path: str) -> UUID:
             found = None
         if found is not None and str(found) == value:
             return found
-    raise wrong(path, "a UUID in lower case, with hyphens")
+    raise wrong(path, Phrase("a UUID in lower case, with hyphens"))
 
 
 INSTANT: Final = Codec(_read_instant, _write_instant)

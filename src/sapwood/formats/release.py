@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from sapwood.formats.canonical import JSON, shorten
 from sapwood.formats.conditions import CONDITION, Condition
 from sapwood.formats.errors import SchemaError, VersionRangeError
+from sapwood.formats.phrase import Phrase
 from sapwood.formats.publication import Link, LocaleText, Publication, check_links
 from sapwood.formats.records import Record
 from sapwood.formats.versions import NamedRelease, Ref, parse_version
@@ -66,20 +67,28 @@ def check_release(item: Release) -> None:
     release, tag = _read(item.release), _read(item.tag)
     if release is None:
         raise SchemaError(
-            f"The release {shorten(item.release)} cannot be read.",
-            hint="Write it as ulmo.3 or as 21.0.9.",
+            Phrase("The release %(release)s cannot be read.", release=shorten(item.release)),
+            hint=Phrase("Write it as ulmo.3 or as 21.0.9."),
             path="release",
         )
     if isinstance(release, NamedRelease) and release.line != item.line:
         raise SchemaError(
-            f"The release {shorten(item.release)} is not on the line {shorten(item.line)}.",
-            hint="Correct the line or the release.",
+            Phrase(
+                "The release %(release)s is not on the line %(line)s.",
+                release=shorten(item.release),
+                line=shorten(item.line),
+            ),
+            hint=Phrase("Correct the line or the release."),
             path="release",
         )
     if tag is not None and tag != release:
         raise SchemaError(
-            f"The tag {shorten(item.tag)} does not name the release {shorten(item.release)}.",
-            hint="Correct the tag or the release.",
+            Phrase(
+                "The tag %(tag)s does not name the release %(release)s.",
+                tag=shorten(item.tag),
+                release=shorten(item.release),
+            ),
+            hint=Phrase("Correct the tag or the release."),
             path="tag",
         )
     check_links(item.notes, "notes")

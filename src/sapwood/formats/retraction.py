@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sapwood.formats.canonical import JSON
 from sapwood.formats.errors import SchemaError
+from sapwood.formats.phrase import Phrase
 from sapwood.formats.publication import Publication, match_locale
 
 
@@ -41,7 +42,7 @@ def check_retraction(item: Retraction) -> None:
     """What the schema cannot say: it takes back something else than itself or its replacement."""
     if item.retracts in {item.uuid, item.replaced_by}:
         raise SchemaError(
-            "The retraction takes back itself or its own replacement.",
-            hint="Correct retracts or replaced_by.",
+            Phrase("The retraction takes back itself or its own replacement."),
+            hint=Phrase("Correct retracts or replaced_by."),
             path="retracts",
         )

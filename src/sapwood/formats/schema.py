@@ -14,15 +14,16 @@ from referencing import Registry, Resource
 
 from sapwood.formats.canonical import JSON, JSONObject, shorten, show_path
 from sapwood.formats.errors import SchemaError, UnknownTypeError
+from sapwood.formats.phrase import Figure, Phrase
 
 COMMON: Final = "common"
 _KINDS: Final = {
-    "string": "a text",
-    "object": "an object",
-    "array": "a list",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
+    "string": Phrase("a text"),
+    "object": Phrase("an object"),
+    "array": Phrase("a list"),
+    "integer": Phrase("a whole number"),
+    "number": Phrase("a number"),
+    "boolean": Phrase("true or false"),
     "null": "null",
 }
 
@@ -33,8 +34,8 @@ def schema_for(document_type: str) -> JSONObject:
     path = files("sapwood.formats").joinpath("schemas", f"{document_type}.json")
     if not re.fullmatch(r"[a-z]+", document_type) or not path.is_file():
         raise UnknownTypeError(
-            f"There is no schema of the type {shorten(document_type)}.",
-            hint=f"The types are: {', '.join(schema_names())}.",
+            Phrase("There is no schema of the type %(name)s.", name=shorten(document_type)),
+            hint=Phrase("The types are: %(names)s.", names=", ".join(schema_names())),
         )
     schema: JSONObject = json.loads(path.read_text(encoding="utf-8"))
     return schema
@@ -53,7 +54,9 @@ def check_schema(document_type: str, data: JSONObject) -> None:
         first = _deepest(error)
         path = _path(first)
         raise SchemaError(
-            f"{show_path(path)} {_problem(first)}.", hint="See the reference page of this format.", path=path
+            Phrase.joined("", (show_path(path), " ", _problem(first), ".")),
+            hint=Phrase("See the reference page of this format."),
+            path=path,
         )
 
 
@@ -68,7 +71,7 @@ def _validator(document_type: str) -> Validator:
 def _pattern(validator: Validator, pattern: str, value: JSON, _schema: JSONObject) -> Iterator[ValidationError]:
     """As jsonschema's own, but `$` is the end, as in ECMA 262; Python's also matches before a last newline."""
     if validator.is_type(value, "string") and not _compiled(pattern).search(value):
-        yield ValidationError("does not match the pattern")
+        yield ValidationError("pattern")  # no words: `_problem` finds them in the schema
 
 
 @cache
@@ -93,33 +96,49 @@ def _path(error: ValidationError) -> str:
     return path
 
 
-def _problem(error: ValidationError) -> str:
+def _problem(error: ValidationError) -> Phrase:
     """What is wrong, without repeating the value: it is from outside, and may be long."""
     rule, limit, value = str(error.validator), error.validator_value, error.instance
     if rule in _SAY:
         return _SAY[rule](limit, value)
     described = error.schema.get("description") if isinstance(error.schema, dict) else None
-    return f"is not as it must be: {described.rstrip('.')}" if described else "is not as the format says"
+    if not described:
+        return Phrase("is not as the format says")
+    return Phrase("is not as it must be: %(described)s", described=described.rstrip("."))
 
 
 def _words(values: Any) -> str:
     return ", ".join(json.dumps(value) for value in values)
 
 
-_SAY: Final[dict[str, Callable[[Any, Any], str]]] = {
-    "required": lambda limit, value: f"lacks {_words(name for name in limit if name not in value)}",
-    "const": lambda limit, _: f"must be {json.dumps(limit)}",
-    "enum": lambda limit, _: f"must be one of {_words(limit)}",
-    "type": lambda limit, _: (
-        "must be " + " or ".join(_KINDS[kind] for kind in ([limit] if isinstance(limit, str) else limit))
+def _kinds(limit: Any) -> Phrase:
+    return Phrase.one_of(_KINDS[kind] for kind in ([limit] if isinstance(limit, str) else limit))
+
+
+def _sizes(limit: int, value: Any) -> dict[str, object]:
+    return {"size": Figure(len(value)), "limit": Figure(limit)}
+
+
+_SAY: Final[dict[str, Callable[[Any, Any], Phrase]]] = {
+    "required": lambda limit, value: Phrase(
+        "lacks %(names)s", names=_words(name for name in limit if name not in value)
     ),
-    "maxLength": lambda limit, value: f"has {len(value):,} characters; at most {limit:,} are allowed",
-    "minLength": lambda _limit, _value: "must not be empty",
-    "minimum": lambda limit, _: f"must be at least {limit}",
-    "maximum": lambda limit, _: f"must be at most {limit}",
-    "maxItems": lambda limit, value: f"has {len(value):,} items; at most {limit:,} are allowed",
-    "minItems": lambda limit, _: f"must have at least {limit} item(s)",
-    "maxProperties": lambda limit, value: f"has {len(value):,} entries; at most {limit:,} are allowed",
-    "minProperties": lambda limit, _: f"must have at least {limit} entry",
-    "uniqueItems": lambda _limit, _value: "names something twice",
+    "const": lambda limit, _: Phrase("must be %(wanted)s", wanted=json.dumps(limit)),
+    "enum": lambda limit, _: Phrase("must be one of %(names)s", names=_words(limit)),
+    "type": lambda limit, _: Phrase("must be %(wanted)s", wanted=_kinds(limit)),
+    "maxLength": lambda limit, value: Phrase(
+        "has %(size)s characters; at most %(limit)s are allowed", **_sizes(limit, value)
+    ),
+    "minLength": lambda _limit, _value: Phrase("must not be empty"),
+    "minimum": lambda limit, _: Phrase("must be at least %(limit)s", limit=limit),
+    "maximum": lambda limit, _: Phrase("must be at most %(limit)s", limit=limit),
+    "maxItems": lambda limit, value: Phrase(
+        "has %(size)s items; at most %(limit)s are allowed", **_sizes(limit, value)
+    ),
+    "minItems": lambda limit, _: Phrase("must have at least %(limit)s item(s)", limit=limit),
+    "maxProperties": lambda limit, value: Phrase(
+        "has %(size)s entries; at most %(limit)s are allowed", **_sizes(limit, value)
+    ),
+    "minProperties": lambda limit, _: Phrase("must have at least %(limit)s entry", limit=limit),
+    "uniqueItems": lambda _limit, _value: Phrase("names something twice"),
 }

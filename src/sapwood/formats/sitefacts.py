@@ -3,12 +3,13 @@
 Facts hold names, versions and counts only. Host names, addresses and anything secret have no place here.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sapwood.formats.canonical import strict_json
 from sapwood.formats.errors import FormatError
+from sapwood.formats.phrase import Phrase
 
 TYPE = "sitefacts"
 VERSION = 1
@@ -59,15 +60,15 @@ class SiteFacts:
     def from_dict(cls, data: object) -> "SiteFacts":
         """Read facts; every field may be missing. Raises UnreadableFactsError for one of a wrong kind."""
         if not isinstance(data, Mapping):
-            raise _wrong("the document", "expected an object")
+            raise _wrong(Phrase("the document"), Phrase("expected an object"))
         rest = dict(data)
         if rest.pop("type", TYPE) != TYPE:
-            raise _wrong("type", f"expected {TYPE}")
+            raise _wrong("type", Phrase("expected %(type)s", type=TYPE))
         if rest.pop("version", VERSION) != VERSION:
-            raise _wrong("version", f"this program reads version {VERSION}")
+            raise _wrong("version", Phrase("this program reads version %(version)s", version=VERSION))
         count = rest.pop("site_count", None)
         if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 0):
-            raise _wrong("site_count", "expected a count or null")
+            raise _wrong("site_count", Phrase("expected a count or null"))
         return cls(
             declared_release=_text(rest, "declared_release"),
             inferred_release=_text(rest, "inferred_release"),
@@ -83,23 +84,14 @@ class SiteFacts:
             patches=_objects(rest, "patches"),
             languages=_texts(rest, "languages"),
             site_count=count,
-            why={str(name): str(reason) for name, reason in _object(rest, "why").items()},
+            why={str(name): _words(reason) for name, reason in _object(rest, "why").items()},
             extra=rest,
         )
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "SiteFacts":
-        """Read facts from the bytes of a JSON document."""
-        if len(raw) > MAX_BYTES:
-            raise _wrong("the file", f"it is larger than {MAX_BYTES // 1024} kB")
-        try:
-            return cls.from_dict(json.loads(raw.decode("utf-8")))
-        except UnicodeDecodeError:
-            raise _wrong("the file", "it is not UTF-8") from None
-        except json.JSONDecodeError as error:
-            raise _wrong(f"line {error.lineno}, column {error.colno}", "it is not JSON") from None
-        except RecursionError:
-            raise _wrong("the file", "it is nested too deeply") from None
+        """Read facts from the bytes of a JSON document. Raises FormatError."""
+        return cls.from_dict(strict_json(raw, MAX_BYTES))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON; every known field is written, null where unknown."""
@@ -133,8 +125,16 @@ class SiteFacts:
         return value if isinstance(value, str) else None
 
 
-def _wrong(where: str, problem: str) -> UnreadableFactsError:
-    return UnreadableFactsError(f"The facts cannot be read at {where}: {problem}", hint="Correct that field.")
+def _wrong(where: str, problem: Phrase) -> UnreadableFactsError:
+    return UnreadableFactsError(
+        Phrase("The facts cannot be read at %(where)s: %(problem)s", where=where, problem=problem),
+        hint=Phrase("Correct that field."),
+    )
+
+
+def _words(value: object) -> str:
+    """A reason as text; one of our own stays the phrase that it is."""
+    return value if isinstance(value, str) else str(value)
 
 
 def _listed(items: Sequence[Any] | None, write: Any) -> list[Any] | None:
@@ -144,7 +144,7 @@ def _listed(items: Sequence[Any] | None, write: Any) -> list[Any] | None:
 def _text(rest: dict[str, Any], name: str) -> str | None:
     value = rest.pop(name, None)
     if value is not None and not isinstance(value, str):
-        raise _wrong(name, "expected text or null")
+        raise _wrong(name, Phrase("expected text or null"))
     return value or None
 
 
@@ -153,7 +153,7 @@ def _object(rest: dict[str, Any], name: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise _wrong(name, "expected an object or null")
+        raise _wrong(name, Phrase("expected an object or null"))
     return dict(value)
 
 
@@ -162,8 +162,8 @@ def _objects(rest: dict[str, Any], name: str) -> tuple[dict[str, Any], ...] | No
     if value is None:
         return None
     if not isinstance(value, list) or len(value) > MAX_ITEMS:
-        raise _wrong(name, f"expected a list of at most {MAX_ITEMS}")
-    return tuple(item if isinstance(item, dict) else {"message": str(item)} for item in value)
+        raise _wrong(name, Phrase("expected a list of at most %(n)s", n=MAX_ITEMS))
+    return tuple(item if isinstance(item, dict) else {"message": _words(item)} for item in value)
 
 
 def _texts(rest: dict[str, Any], name: str) -> tuple[str, ...] | None:
@@ -171,7 +171,7 @@ def _texts(rest: dict[str, Any], name: str) -> tuple[str, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise _wrong(name, "expected a list of texts or null")
+        raise _wrong(name, Phrase("expected a list of texts or null"))
     return tuple(value)
 
 
@@ -179,10 +179,10 @@ def _distribution(value: object) -> tuple[str, str | None] | None:
     if value is None:
         return None
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
-        raise _wrong("distribution", "expected {name, version} or null")
+        raise _wrong("distribution", Phrase("expected {name, version} or null"))
     version = value.get("version")
     if version is not None and not isinstance(version, str):
-        raise _wrong("distribution.version", "expected text or null")
+        raise _wrong("distribution.version", Phrase("expected text or null"))
     return value["name"], version
 
 
@@ -190,12 +190,12 @@ def _plugins(value: object) -> tuple[Plugin, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or len(value) > MAX_ITEMS:
-        raise _wrong("plugins", f"expected a list of at most {MAX_ITEMS}")
+        raise _wrong("plugins", Phrase("expected a list of at most %(n)s", n=MAX_ITEMS))
     plugins = []
     for index, item in enumerate(value):
         name = item.get("name") if isinstance(item, Mapping) else item
         version = item.get("version") if isinstance(item, Mapping) else None
         if not isinstance(name, str) or not (version is None or isinstance(version, str)):
-            raise _wrong(f"plugins[{index}]", "expected {name, version}")
+            raise _wrong(f"plugins[{index}]", Phrase("expected {name, version}"))
         plugins.append(Plugin(name, version))
     return tuple(plugins)

@@ -20,6 +20,7 @@ from packaging.version import InvalidVersion, Version
 from sapwood.formats.canonical import shorten
 from sapwood.formats.errors import VersionRangeError
 from sapwood.formats.logic import YES, Verdict, both, either, known, unknown
+from sapwood.formats.phrase import Phrase
 from sapwood.formats.records import Record
 
 Point: TypeAlias = tuple[tuple[int, str, int], ...]
@@ -107,8 +108,10 @@ def _point(text: str, rest: str) -> Point:
 
 def _unreadable(text: str) -> VersionRangeError:
     return VersionRangeError(
-        f"{shorten(text)} is not a version.",
-        hint="Write a release (ulmo.3), a line (ulmo), a branch on a day (ulmo@2026-06-04) or a number (21.0.9).",
+        Phrase("%(text)s is not a version.", text=shorten(text)),
+        hint=Phrase(
+            "Write a release (ulmo.3), a line (ulmo), a branch on a day (ulmo@2026-06-04) or a number (21.0.9)."
+        ),
     )
 
 
@@ -132,8 +135,8 @@ class LineOrder:
         place = self.place(ref.line) if isinstance(ref, NamedRelease) else None
         if place is None or not isinstance(ref, NamedRelease):
             raise VersionRangeError(
-                f"{shorten(str(version))} is not a release of a known line.",
-                hint="Add its line to the catalogue.",
+                Phrase("%(version)s is not a release of a known line.", version=shorten(str(version))),
+                hint=Phrase("Add its line to the catalogue."),
             )
         return place, ref.point
 
@@ -161,12 +164,18 @@ class LineOrder:
         left, right = _read(subject), _read(bound)
         for text, ref in ((subject, left), (bound, right)):
             if ref is None:
-                return unknown(f"{shorten(str(text))} is not a version")
+                return unknown(Phrase("%(text)s is not a version", text=shorten(str(text))))
         if left is None or right is None or op not in ORDER_OPS:  # the first two only for the type checker
-            return unknown(f"{shorten(op)} is not a comparison")
+            return unknown(Phrase("%(op)s is not a comparison", op=shorten(op)))
         order = self._answer_order(left, right)
         if order is None:
-            return unknown(f"the order of {shorten(str(subject))} and {shorten(str(bound))} is not known")
+            return unknown(
+                Phrase(
+                    "the order of %(subject)s and %(bound)s is not known",
+                    subject=shorten(str(subject)),
+                    bound=shorten(str(bound)),
+                )
+            )
         truth = {"==": order == 0, "!=": order != 0, "<": order < 0, "<=": order <= 0, ">": order > 0}
         return known(fact=truth.get(op, order >= 0))
 

@@ -12,6 +12,7 @@ from sapwood.accounts import api as accounts
 from sapwood.channel.data import ChannelState
 from sapwood.channel.models import HealthLog
 from sapwood.channel.permissions import MANAGE_CHANNEL
+from sapwood.console.phrases import say
 from sapwood.core import settings
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,9 @@ def _send(person: accounts.User, rows: list[HealthLog]) -> bool:
             if bad
             else _("The channel is well again")
         )
-        lines = [f"{row.at:%Y-%m-%d %H:%M} UTC  {row.subscription.name}/{row.channel}: {row.message}" for row in rows]
+        lines = [
+            f"{row.at:%Y-%m-%d %H:%M} UTC  {row.subscription.name}/{row.channel}: {say(row.words)}" for row in rows
+        ]
         where = f"{settings.BASE_URL.get().rstrip('/')}/channel/"
         text = "\n".join([*lines, "", _("What was received stays as it is. See %(url)s") % {"url": where}])
         name = settings.SITE_NAME.get() or "Sapwood"

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
@@ -17,7 +18,7 @@ from sapwood.channel.client.bundle import BUNDLE_URL, open_bundle
 from sapwood.channel.client.fetch import HttpFetcher, Traffic
 from sapwood.channel.client.trust import Trust
 from sapwood.channel.client.walk import ChannelHaul, Haul, RefusedDocument, Source, VerifiedDocument, collect
-from sapwood.channel.data import ChannelState, PullResult
+from sapwood.channel.data import ChannelHealth, ChannelState, PullResult
 from sapwood.channel.errors import (
     ChannelError,
     ClockError,
@@ -40,6 +41,7 @@ from sapwood.channel.models import (
 )
 from sapwood.core.clock import Clock
 from sapwood.core.http import HttpClient
+from sapwood.formats.phrase import Phrase, recorded
 
 PULL_INTERVAL = dt.timedelta(hours=1)
 JITTER = 0.25
@@ -72,7 +74,11 @@ class _Pull:
         self.beaten_at = now
         mine = Subscription.objects.filter(pk=self.subscription.pk, puller=self.token)
         if not mine.update(puller_beat_at=now):
-            raise PullBusyError(f"Another process has taken over the pull of {self.subscription.name}")
+            raise PullBusyError(
+                Phrase(
+                    "Another process has taken over the pull of %(subscription)s", subscription=self.subscription.name
+                )
+            )
 
 
 def pull(
@@ -93,7 +99,9 @@ def pull(
         elif http is not None:
             haul = _from_network(run, http)
         else:
-            raise SubscriptionError("There is nothing to pull from", hint="Name a bundle or allow the network.")
+            raise SubscriptionError(
+                Phrase("There is nothing to pull from"), hint=Phrase("Name a bundle or allow the network.")
+            )
         return _store(run, haul, chance or random.SystemRandom())
 
 
@@ -107,7 +115,10 @@ def _claimed(subscription: Subscription, clock: Clock) -> Iterator[_Pull]:
     free |= Q(puller_beat_at__gt=now + PULLER_DEAD_AFTER)
     rows = Subscription.objects.filter(free, pk=subscription.pk, active=True)
     if not rows.update(puller=token, puller_beat_at=now):
-        raise PullBusyError(f"{subscription.name} is being pulled by another process", hint="Wait until it has ended.")
+        raise PullBusyError(
+            Phrase("%(subscription)s is being pulled by another process", subscription=subscription.name),
+            hint=Phrase("Wait until it has ended."),
+        )
     subscription.refresh_from_db()
     try:
         yield _Pull(subscription, clock, token, now)
@@ -184,7 +195,9 @@ def _store(run: _Pull, haul: Haul, chance: random.Random) -> PullResult:
     CommitTurn.objects.get_or_create(pk=1)
     CommitTurn.objects.select_for_update().get(pk=1)
     if not Subscription.objects.filter(pk=subscription.pk, puller=run.token).exists():
-        raise PullBusyError(f"Another process has taken over the pull of {subscription.name}")
+        raise PullBusyError(
+            Phrase("Another process has taken over the pull of %(subscription)s", subscription=subscription.name)
+        )
     _store_trust(subscription, haul, now)
     owners = _owners(haul.trust)
     counts = {"new": 0, "refused": 0, "unverified": 0, "withdrawn": 0}
@@ -289,6 +302,7 @@ def _store_refusal(subscription: Subscription, refused: RefusedDocument, now: dt
         "code": refused.code,
         "message": refused.message,
         "hint": refused.hint,
+        "said": recorded({"message": refused.message, "hint": refused.hint}),
         "unverified": refused.unverified,
         "raw": refused.raw,
         "last_at": now,
@@ -350,7 +364,7 @@ def _names(key_ids: Iterable[str], owners: Mapping[str, str]) -> list[str]:
     return sorted(owners.get(key_id, f"key {key_id[:8]}") for key_id in key_ids)
 
 
-def _error(error: ChannelError) -> dict[str, str]:
+def _error(error: ChannelError) -> dict[str, Any]:
     match error:
         case VerificationError():
             state = ChannelState.REJECTED
@@ -358,7 +372,13 @@ def _error(error: ChannelError) -> dict[str, str]:
             state = ChannelState.STALE
         case _:
             state = ChannelState.DEAD
-    return {**error.as_dict(), "state": state.value}
+    return {**_kept(error), "state": state.value}
+
+
+def _kept(error: ChannelError) -> dict[str, Any]:
+    """As a row holds it: pages say it in the reader's language."""
+    kept: dict[str, Any] = recorded(error.as_dict())
+    return kept
 
 
 def _next_pull(now: dt.datetime, failures: int, haul: Haul, chance: random.Random, retry_after_s: int) -> dt.datetime:
@@ -382,7 +402,7 @@ def _log(run: _Pull, result: PullResult, now: dt.datetime) -> None:
         withdrawn=result.withdrawn,
         requests=result.requests,
         received_bytes=result.received_bytes,
-        error=next(iter(result.errors.values()), None),
+        error=recorded(next(iter(result.errors.values()), None)),
     )
     old = run.subscription.pulls.order_by("-pk").values_list("pk", flat=True)[KEPT_PULLS : KEPT_PULLS + 1]
     if threshold := next(iter(old), None):
@@ -399,13 +419,21 @@ def report_health(*, now: dt.datetime) -> int:
         if before == health.state or not health.lasting:
             continue
         if rows.filter(reported_state=before).update(reported_state=health.state.value):
+            message = _health_words(health)
             HealthLog.objects.create(
                 subscription=Subscription.objects.get(name=health.subscription),
                 channel=health.name,
                 before=before,
                 after=health.state.value,
                 at=now,
-                message=health.in_words if health.error is None else f"{health.in_words} ({health.error['message']})",
+                message=message,
+                said=recorded(message),
             )
             changes += 1
     return changes
+
+
+def _health_words(health: ChannelHealth) -> Phrase:
+    if health.error is None:
+        return health.in_words
+    return Phrase.joined("", (health.in_words, " (", health.error["message"], ")"))

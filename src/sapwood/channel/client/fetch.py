@@ -20,6 +20,7 @@ from sapwood.core.http import (
     TooManyRedirectsError,
     looks_like_web_page,
 )
+from sapwood.formats.phrase import Phrase
 
 REQUEST_TIMEOUT_S = 60.0
 _OK = 200
@@ -105,20 +106,27 @@ class HttpFetcher(FetcherInterface):
             wait = response.headers.get("retry-after", "")
             self.traffic.retry_after_s = max(self.traffic.retry_after_s, int(wait) if wait.isdecimal() else 0)
         if response.status != _OK:
-            raise DownloadHTTPError(f"{url} answers {response.status}", response.status)
+            raise DownloadHTTPError(
+                Phrase("%(url)s answers %(status)s", url=url, status=response.status), response.status
+            )
         if url.endswith(".json") and looks_like_web_page(response.headers.get("content-type", ""), response.body):
             raise WebPageInsteadError(
-                f"{url} answers 200 with a web page instead of signed data: "
-                "a captive portal, or a server that shows an error page without saying 404",
-                hint="Open the address in a browser; sign in to the network, or have the server answer 404.",
+                Phrase(
+                    "%(url)s answers 200 with a web page instead of signed data: "
+                    "a captive portal, or a server that shows an error page without saying 404",
+                    url=url,
+                ),
+                hint=Phrase("Open the address in a browser; sign in to the network, or have the server answer 404."),
             )
         return response.body
 
 
 def _redirected(url: str) -> WebPageInsteadError:
     return WebPageInsteadError(
-        f"{url} sends the request elsewhere instead of answering: a captive portal, or a wrong address",
-        hint="Sign in to the network, or correct the address of the channel.",
+        Phrase(
+            "%(url)s sends the request elsewhere instead of answering: a captive portal, or a wrong address", url=url
+        ),
+        hint=Phrase("Sign in to the network, or correct the address of the channel."),
     )
 
 

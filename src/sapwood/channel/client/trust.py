@@ -38,6 +38,7 @@ from sapwood.channel.errors import (
     UnreachableError,
     VerificationError,
 )
+from sapwood.formats.phrase import Phrase
 
 MAX_ROOT_ROTATIONS = 256
 LIMITS = UpdaterConfig(
@@ -230,31 +231,44 @@ def explained() -> Iterator[None]:
     except (RepositoryError, DownloadError, DeserializationError) as error:
         raise explain(error) from error
     except ValueError as error:
-        raise VerificationError(f"The signed metadata contradict themselves: {error}", hint=_TELL) from error
+        raise VerificationError(
+            Phrase("The signed metadata contradict themselves: %(reason)s", reason=Phrase.of(error)), hint=_TELL
+        ) from error
 
 
-_TELL = "Nothing was taken. Pull again later; if it stays so, ask the publisher through another way."
+_TELL = Phrase("Nothing was taken. Pull again later; if it stays so, ask the publisher through another way.")
 
 
 def explain(error: Exception) -> ChannelError:
     """The error of ours that says what python-tuf's error means for an administrator."""
-    text = str(error).rstrip(".")
+    given = error.args[0] if error.args else ""
+    reason = given if isinstance(given, Phrase) else str(error).rstrip(".")
     match error:
         case ExpiredMetadataError():
             return StaleError(
-                f"The channel's metadata have expired: {text}",
-                hint="Check this machine's clock; if it is right, the publisher must renew the channel.",
+                Phrase("The channel's metadata have expired: %(reason)s", reason=reason),
+                hint=Phrase("Check this machine's clock; if it is right, the publisher must renew the channel."),
             )
         case BadVersionNumberError():
-            return RollbackError(f"Older data than this site has already verified were offered: {text}", hint=_TELL)
+            return RollbackError(
+                Phrase("Older data than this site has already verified were offered: %(reason)s", reason=reason),
+                hint=_TELL,
+            )
         case UnsignedMetadataError():
-            return SignatureError(f"Signatures are missing or wrong: {text}", hint=_TELL)
+            return SignatureError(Phrase("Signatures are missing or wrong: %(reason)s", reason=reason), hint=_TELL)
         case LengthOrHashMismatchError() | DownloadLengthMismatchError():
-            return TamperedError(f"A file is not what the signed metadata say: {text}", hint=_TELL)
+            return TamperedError(
+                Phrase("A file is not what the signed metadata say: %(reason)s", reason=reason), hint=_TELL
+            )
         case DownloadHTTPError() | DownloadError():
-            return UnreachableError(f"The channel does not answer: {text}", hint="Check the address and the network.")
+            return UnreachableError(
+                Phrase("The channel does not answer: %(reason)s", reason=reason),
+                hint=Phrase("Check the address and the network."),
+            )
         case _:
-            return VerificationError(f"What was offered cannot be verified: {text}", hint=_TELL)
+            return VerificationError(
+                Phrase("What was offered cannot be verified: %(reason)s", reason=reason), hint=_TELL
+            )
 
 
 def _demand_distinct_keys(root: Root, delegations: Delegations | None) -> None:
@@ -266,5 +280,6 @@ def _demand_distinct_keys(root: Root, delegations: Delegations | None) -> None:
         values = [str(sorted(keys[key_id].keyval.items())) for key_id in key_ids if key_id in keys]
         if len(set(values)) != len(values):
             raise SignatureError(
-                f"The role {name} lists the same key twice, so that one person could sign for two", hint=_TELL
+                Phrase("The role %(name)s lists the same key twice, so that one person could sign for two", name=name),
+                hint=_TELL,
             )

@@ -22,6 +22,7 @@ from sapwood.channel.errors import (
 )
 from sapwood.channel.layout import DocumentPath, Index, channel_of, index_paths, parse_instant
 from sapwood.formats.errors import FormatError, TooBigError
+from sapwood.formats.phrase import Figure, Phrase
 
 MAX_INDEX_BYTES = 2_000_000
 MAX_DOCUMENT_BYTES = 10_000_000
@@ -144,9 +145,12 @@ def check_clock(now: dt.datetime, time_floor: dt.datetime | None) -> None:
     """A clock that stands before something already published cannot judge what has expired; raises ClockError."""
     if time_floor is not None and now < time_floor:
         raise ClockError(
-            f"This machine's clock says {now:%Y-%m-%d %H:%M:%S} UTC, "
-            f"but verified data were published at {time_floor:%Y-%m-%d %H:%M:%S} UTC",
-            hint="Correct the clock (timedatectl), then pull again.",
+            Phrase(
+                "This machine's clock says %(now)s UTC, but verified data were published at %(published)s UTC",
+                now=f"{now:%Y-%m-%d %H:%M:%S}",
+                published=f"{time_floor:%Y-%m-%d %H:%M:%S}",
+            ),
+            hint=Phrase("Correct the clock (timedatectl), then pull again."),
         )
 
 
@@ -175,7 +179,8 @@ def _list(session: Session, channel: str, known: Known, found: ChannelHaul) -> N
     delegation = _delegation(client.targets, channel)
     if delegation is None:
         raise NoSuchChannelError(
-            f"The publisher has no channel {channel!r}", hint="See which there are: channel status."
+            Phrase("The publisher has no channel %(channel)s", channel=repr(channel)),
+            hint=Phrase("See which there are: channel status."),
         )
     role = client.delegated(channel, "targets")
     found.expires_at = role.expires
@@ -192,7 +197,10 @@ def _index(session: Session, role: Targets, path: str, known: Known) -> tuple[In
     raw = known.indexes.get(path)
     if raw is None or not _matches(target, raw):
         if target.length > MAX_INDEX_BYTES:
-            raise VerificationError(f"The index {path} has {target.length:,} bytes", hint="Tell the publisher.")
+            raise VerificationError(
+                Phrase("The index %(path)s has %(length)s bytes", path=path, length=Figure(target.length)),
+                hint=Phrase("Tell the publisher."),
+            )
         raw = session.client.download(target, session.target_folder / "index")
     return Index.from_bytes(raw, path=path), raw
 
@@ -200,15 +208,28 @@ def _index(session: Session, role: Targets, path: str, known: Known) -> tuple[In
 def _list_segment(session: Session, channel: str, role: Targets, name: str, count: int, found: ChannelHaul) -> None:
     delegation = _delegation(role, name)
     if delegation is None or channel_of(name) != channel:
-        raise VerificationError(f"The index of {channel} names {name}, which the channel does not know")
+        raise VerificationError(
+            Phrase(
+                "The index of %(channel)s names %(name)s, which the channel does not know", channel=channel, name=name
+            )
+        )
     segment = session.client.delegated(name, channel)
     if len(segment.targets) != count:
-        raise VerificationError(f"{name} lists {len(segment.targets)} publications, but its index says {count}")
+        raise VerificationError(
+            Phrase(
+                "%(name)s lists %(listed)s publications, but its index says %(count)s",
+                name=name,
+                listed=len(segment.targets),
+                count=count,
+            )
+        )
     signers = tuple(signer_key_ids(session.role_bytes(name), name, role))
     for path, target in segment.targets.items():
         document = DocumentPath.parse(path)
         if document is None or document.segment.role != name or not delegation.is_delegated_path(path):
-            raise VerificationError(f"{name} lists {path[:120]!r}, which is not its to list")
+            raise VerificationError(
+                Phrase("%(name)s lists %(path)s, which is not its to list", name=name, path=repr(path[:120]))
+            )
         found.listed[path] = Listed(document, target.hashes["sha256"], _at(target), signers, target)
 
 
@@ -242,12 +263,20 @@ def _unfit(listed: Listed, known: Known, revisions: Mapping[tuple[str, int], str
     """Why a listed publication is refused before its bytes are asked for, if it is."""
     path = listed.path
     if listed.target.length > MAX_DOCUMENT_BYTES:
-        message = f"It has {listed.target.length:,} bytes; at most {MAX_DOCUMENT_BYTES:,} are taken"
-        return RefusedDocument(path, listed.sha256, TooBigError.code, message, "Tell the publisher.")
+        message = Phrase(
+            "It has %(size)s bytes; at most %(most)s are taken",
+            size=Figure(listed.target.length),
+            most=Figure(MAX_DOCUMENT_BYTES),
+        )
+        return RefusedDocument(path, listed.sha256, TooBigError.code, message, Phrase("Tell the publisher."))
     before = revisions.get((path.uuid, path.revision))
     if str(path) in known.documents or before is not None:
-        message = f"Revision {path.revision} of {path.uuid} is already here, and a revision never changes"
-        return RefusedDocument(path, listed.sha256, RevisionChangedError.code, message, "Tell the publisher.")
+        message = Phrase(
+            "Revision %(revision)s of %(uuid)s is already here, and a revision never changes",
+            revision=path.revision,
+            uuid=path.uuid,
+        )
+        return RefusedDocument(path, listed.sha256, RevisionChangedError.code, message, Phrase("Tell the publisher."))
     return None
 
 
@@ -276,11 +305,19 @@ def read_document(listed: Listed, raw: bytes) -> VerifiedDocument | RefusedDocum
     except FormatError as error:
         return RefusedDocument(path, listed.sha256, error.code, error.message, error.hint, raw=raw)
     if (envelope.channel, envelope.uuid, envelope.revision) != (path.channel, path.uuid, path.revision):
-        message = (
-            f"It came on {path.channel} as revision {path.revision} of {path.uuid}, "
-            f"but says that it is revision {envelope.revision} of {envelope.uuid} on {envelope.channel}"
+        message = Phrase(
+            "It came on %(channel)s as revision %(revision)s of %(uuid)s, "
+            "but says that it is revision %(said_revision)s of %(said_uuid)s on %(said_channel)s",
+            channel=path.channel,
+            revision=path.revision,
+            uuid=path.uuid,
+            said_revision=envelope.revision,
+            said_uuid=envelope.uuid,
+            said_channel=envelope.channel,
         )
-        return RefusedDocument(path, listed.sha256, WrongPlaceError.code, message, "Tell the publisher.", raw=raw)
+        return RefusedDocument(
+            path, listed.sha256, WrongPlaceError.code, message, Phrase("Tell the publisher."), raw=raw
+        )
     return VerifiedDocument(listed, raw, envelope)
 
 

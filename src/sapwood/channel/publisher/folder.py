@@ -26,6 +26,7 @@ from sapwood.channel.errors import DamagedRepositoryError, NotARepositoryError, 
 from sapwood.channel.layout import DocumentPath, hashed_path
 from sapwood.core.files import write_atomically
 from sapwood.formats.canonical import sha256_hex
+from sapwood.formats.phrase import Phrase
 
 COMPACT = JSONSerializer(compact=True)
 LOCK_TIMEOUT_S = 10.0
@@ -80,7 +81,8 @@ class Folder:
             target.verify_length_and_hashes(raw)
         except (OSError, RepositoryError) as error:
             raise DamagedRepositoryError(
-                f"{path} is missing or damaged", hint="Restore it from a mirror or a backup."
+                Phrase("%(path)s is missing or damaged", path=path),
+                hint=Phrase("Restore it from a mirror or a backup."),
             ) from error
         return raw
 
@@ -131,7 +133,8 @@ class Published:
         root = folder.newest_root()
         if root is None or not folder.has_published():
             raise NotARepositoryError(
-                f"{folder.path} holds no published channel", hint="Run: sapwood channel init, then sign and publish."
+                Phrase("%(path)s holds no published channel", path=folder.path),
+                hint=Phrase("Run: sapwood channel init, then sign and publish."),
             )
         self.root = root
         self.timestamp = cast("Metadata[Timestamp]", read_metadata(folder.metadata / "timestamp.json", Timestamp))
@@ -146,7 +149,7 @@ class Published:
         metadata = self.role("targets")
         if metadata is None:
             raise DamagedRepositoryError(
-                "The snapshot knows no targets role", hint="Restore the repository from a backup."
+                Phrase("The snapshot knows no targets role"), hint=Phrase("Restore the repository from a backup.")
             )
         return metadata
 
@@ -176,11 +179,12 @@ def read_metadata(path: Path, kind: type[Signed] | None) -> Metadata[Any]:
         metadata: Metadata[Any] = Metadata.from_bytes(path.read_bytes())
     except (OSError, DeserializationError) as error:
         raise DamagedRepositoryError(
-            f"{path} is missing or damaged", hint="Restore it from a mirror or a backup."
+            Phrase("%(path)s is missing or damaged", path=path), hint=Phrase("Restore it from a mirror or a backup.")
         ) from error
     if kind is not None and not isinstance(metadata.signed, kind):
         raise DamagedRepositoryError(
-            f"{path} holds another role's metadata", hint="Restore it from a mirror or a backup."
+            Phrase("%(path)s holds another role's metadata", path=path),
+            hint=Phrase("Restore it from a mirror or a backup."),
         )
     return metadata
 
@@ -207,7 +211,8 @@ def _wait_for(descriptor: int, timeout_s: float, path: Path) -> None:
                 raise
             if time.monotonic() >= give_up:
                 raise RepositoryBusyError(
-                    f"Another command is writing to {path}", hint="Wait for it to end, then run this again."
+                    Phrase("Another command is writing to %(path)s", path=path),
+                    hint=Phrase("Wait for it to end, then run this again."),
                 ) from None
             time.sleep(_POLL_S)
         else:

@@ -25,6 +25,7 @@ from sapwood.channel.layout import (
 from sapwood.channel.publisher.folder import SERVED_MODE, Folder, Published, remove
 from sapwood.core.files import write_atomically
 from sapwood.formats.canonical import sha256_hex
+from sapwood.formats.phrase import Figure, Phrase
 
 CHANNEL_LIFETIME = dt.timedelta(days=365)
 # A segment's authority ends with its channel's, its freshness with the timestamp's; its own date has to outlive both.
@@ -73,12 +74,19 @@ def stage_documents(folder: Folder, raws: Sequence[bytes], *, channel: str, now:
 def check_document(raw: bytes, channel: str) -> Envelope:
     """Only what validates, and speaks for this channel, is ever signed."""
     if channel not in CHANNELS:
-        raise UnknownRoleError(f"There is no channel {channel!r}", hint=f"Use one of {', '.join(CHANNELS)}.")
+        raise UnknownRoleError(
+            Phrase("There is no channel %(channel)s", channel=repr(channel)),
+            hint=Phrase("Use one of %(names)s.", names=", ".join(CHANNELS)),
+        )
     document = read_envelope(raw)
     if document.channel != channel:
         raise StagingError(
-            f"The document says that it belongs to {document.channel!r}, not to {channel!r}",
-            hint=f"Stage it on {document.channel} or change its channel.",
+            Phrase(
+                "The document says that it belongs to %(named)s, not to %(channel)s",
+                named=repr(document.channel),
+                channel=repr(channel),
+            ),
+            hint=Phrase("Stage it on %(channel)s or change its channel.", channel=document.channel),
         )
     return document
 
@@ -222,7 +230,10 @@ def _next_seq(known: Iterable[DocumentPath], year: int) -> int:
 
 def _demand_room(seq: int) -> None:
     if seq >= MAX_PER_YEAR:
-        raise StagingError(f"This channel holds {MAX_PER_YEAR:,} publications of one year", hint="Use another channel.")
+        raise StagingError(
+            Phrase("This channel holds %(most)s publications of one year", most=Figure(MAX_PER_YEAR)),
+            hint=Phrase("Use another channel."),
+        )
 
 
 def _same_again(folder: Folder, published: Published, path: DocumentPath, raw: bytes, document: Envelope) -> Staged:
@@ -233,8 +244,12 @@ def _same_again(folder: Folder, published: Published, path: DocumentPath, raw: b
         before = folder.target(_signed(published.role(path.segment.role)).targets[str(path)])
     if before != raw:
         raise StagingError(
-            f"Revision {path.revision} of {path.uuid} is already there with other content",
-            hint="Give the changed document a new revision number.",
+            Phrase(
+                "Revision %(revision)s of %(uuid)s is already there with other content",
+                revision=path.revision,
+                uuid=path.uuid,
+            ),
+            hint=Phrase("Give the changed document a new revision number."),
         )
     return Staged(path, sha256_hex(raw), document.type)
 
@@ -249,14 +264,19 @@ def _next_version(metadata: Metadata[Targets] | None) -> Targets:
 
 def _signed(metadata: Metadata[Targets] | None) -> Targets:
     if metadata is None:
-        raise DamagedRepositoryError("The snapshot lacks a role that another role names", hint="Restore a backup.")
+        raise DamagedRepositoryError(
+            Phrase("The snapshot lacks a role that another role names"), hint=Phrase("Restore a backup.")
+        )
     return metadata.signed
 
 
 def _delegation(delegator: Targets, channel: str) -> DelegatedRole:
     roles = delegator.delegations.roles if delegator.delegations else None
     if not delegator.delegations or not roles or channel not in roles:
-        raise UnknownRoleError(f"This repository has no channel {channel!r}", hint="See: sapwood channel keys list.")
+        raise UnknownRoleError(
+            Phrase("This repository has no channel %(channel)s", channel=repr(channel)),
+            hint=Phrase("See: sapwood channel keys list."),
+        )
     return roles[channel]
 
 

@@ -14,6 +14,7 @@ from sapwood.formats.announcement import Announcement, Kind
 from sapwood.formats.canonical import JSON
 from sapwood.formats.conditions import NotUnderstood, parts_of
 from sapwood.formats.errors import FormatError
+from sapwood.formats.phrase import Phrase
 
 SECURITY_KINDS: Final = frozenset({Kind.ADVISORY, Kind.SECURITY_PRE_ANNOUNCEMENT})
 MAX_TITLE_CHARS: Final = 200
@@ -51,7 +52,7 @@ def check_format(document: Mapping[str, JSON]) -> tuple[Problem, ...]:
     try:
         read_announcement(document_bytes(document, revision=1))
     except FormatError as error:
-        return (Problem(error.message, error.hint, path=path_in(error)),)
+        return (Problem(Phrase.verbatim(error.message), Phrase.verbatim(error.hint), path=path_in(error)),)
     return ()
 
 
@@ -59,28 +60,38 @@ def _channel_problems(item: Announcement, organisation: str) -> Iterator[Problem
     if item.channel not in Channel.values:
         names = ", ".join(Channel.values)
         yield Problem(
-            f"There is no channel {item.channel!r} for announcements.", f"Use one of {names}.", path="channel"
+            Phrase("There is no channel %(channel)s for announcements.", channel=repr(item.channel)),
+            Phrase("Use one of %(names)s.", names=names),
+            path="channel",
         )
     if item.kind in SECURITY_KINDS and item.channel != Channel.SECURITY:
-        hint = "Write channel: security; a second person then has to approve it."
-        yield Problem(f"A {item.kind.value} goes to the security channel only.", hint, path="channel")
+        hint = Phrase("Write channel: security; a second person then has to approve it.")
+        yield Problem(
+            Phrase("A %(kind)s goes to the security channel only.", kind=item.kind.value), hint, path="channel"
+        )
     if item.kind is Kind.CASE_STUDY and not organisation:
-        hint = "Add organisation: with name: and email: of whom it describes."
-        yield Problem("A case study must name the organisation that it describes.", hint, path="kind")
+        hint = Phrase("Add organisation: with name: and email: of whom it describes.")
+        yield Problem(Phrase("A case study must name the organisation that it describes."), hint, path="kind")
 
 
 def _text_problems(item: Announcement) -> Iterator[Problem]:
     if not any(text.origin.value == "author" for text in item.texts.values()):
-        yield Problem("No text is the author's own.", "Leave origin out of the original.", path="texts")
+        yield Problem(Phrase("No text is the author's own."), Phrase("Leave origin out of the original."), path="texts")
     for locale, text in item.texts.items():
         for name in ("title", "summary", "question", "seeks"):
             value = getattr(text, name)
             if value and clean_text(value, len(value)) != value:
-                hint = "Remove controls, direction overrides, invisible characters and doubled spaces."
-                yield Problem(f"The {name} holds characters that mislead readers.", hint, path=f"texts.{locale}.{name}")
+                hint = Phrase("Remove controls, direction overrides, invisible characters and doubled spaces.")
+                yield Problem(
+                    Phrase("The %(name)s holds characters that mislead readers.", name=name),
+                    hint,
+                    path=f"texts.{locale}.{name}",
+                )
         if len(text.title) > MAX_TITLE_CHARS:
-            hint = f"Keep it to {MAX_TITLE_CHARS}."
-            yield Problem(f"The title has {len(text.title)} characters.", hint, path=f"texts.{locale}.title")
+            hint = Phrase("Keep it to %(n)s.", n=MAX_TITLE_CHARS)
+            yield Problem(
+                Phrase("The title has %(n)s characters.", n=len(text.title)), hint, path=f"texts.{locale}.title"
+            )
         yield from _body_problems(locale, text.body)
 
 
@@ -88,16 +99,21 @@ def _body_problems(locale: str, body: str) -> Iterator[Problem]:
     path = f"texts.{locale}.body"
     for number, line in _prose(body):
         if re.search(r"!\[", line):
-            hint = "Link to the picture instead: remote pictures tell their server who reads."
-            yield Problem("Pictures are not shown.", hint, line=number, path=path)
+            hint = Phrase("Link to the picture instead: remote pictures tell their server who reads.")
+            yield Problem(Phrase("Pictures are not shown."), hint, line=number, path=path)
         if _HTML.search(line):
-            yield Problem("HTML is shown as text.", "Write Markdown.", line=number, path=path)
+            yield Problem(Phrase("HTML is shown as text."), Phrase("Write Markdown."), line=number, path=path)
         for match in _LINK.finditer(line):
             address = next(group for group in match.groups() if group)
             report = check_url(address)
             if not report.ok:
-                hint = "Write the whole https address."
-                yield Problem(f"The link {address[:80]!r} is not safe: {report.why}.", hint, line=number, path=path)
+                hint = Phrase("Write the whole https address.")
+                yield Problem(
+                    Phrase("The link %(address)s is not safe: %(why)s.", address=repr(address[:80]), why=report.why),
+                    hint,
+                    line=number,
+                    path=path,
+                )
 
 
 def _link_problems(item: Announcement) -> Iterator[Problem]:
@@ -105,32 +121,38 @@ def _link_problems(item: Announcement) -> Iterator[Problem]:
         report = check_url(link.url)
         if not report.ok:
             yield Problem(
-                f"The link is not safe: {report.why}.", "Write the whole https address.", path=f"links[{index}].url"
+                Phrase("The link is not safe: %(why)s.", why=report.why),
+                Phrase("Write the whole https address."),
+                path=f"links[{index}].url",
             )
 
 
 def _warnings(item: Announcement) -> Iterator[Problem]:
     kinds = {link.kind for link in item.links}
     if item.kind is Kind.FEEDBACK_REQUEST and not kinds & {"survey", "forum"}:
-        hint = "Add a link of the kind survey or forum."
-        yield Problem("A feedback request without a way to answer is a one-way notice.", hint, path="links")
+        hint = Phrase("Add a link of the kind survey or forum.")
+        yield Problem(Phrase("A feedback request without a way to answer is a one-way notice."), hint, path="links")
     if item.feedback and item.feedback.closes_at and (item.expires_at is None or item.expires_at > _day_after(item)):
-        hint = "Set expires_at, so that nobody is sent to a closed survey."
-        yield Problem("It stays after its question has closed.", hint, path="expires_at")
+        hint = Phrase("Set expires_at, so that nobody is sent to a closed survey.")
+        yield Problem(Phrase("It stays after its question has closed."), hint, path="expires_at")
     for index, link in enumerate(item.links):
         if link.kind == "survey" and "?" in link.url:
-            hint = "Make sure that none of them names a person or a site."
-            yield Problem("The survey's address carries parameters.", hint, path=f"links[{index}].url")
+            hint = Phrase("Make sure that none of them names a person or a site.")
+            yield Problem(Phrase("The survey's address carries parameters."), hint, path=f"links[{index}].url")
     if item.condition is not None:
         for part in parts_of(item.condition):
             if isinstance(part, NotUnderstood):
-                hint = "Sites will show it with a note that they cannot tell whether it concerns them."
-                yield Problem(f"In the condition, {part.why}.", hint, path="condition")
+                hint = Phrase("Sites will show it with a note that they cannot tell whether it concerns them.")
+                yield Problem(Phrase("In the condition, %(why)s.", why=part.why), hint, path="condition")
     for locale, text in item.texts.items():
         for name in ("title", "summary", "body"):
             for placeholder in _unknown_placeholders(getattr(text, name)):
-                hint = "Only {{site_name}} is filled in."
-                yield Problem(f"{{{{{placeholder}}}}} stays as it is.", hint, path=f"texts.{locale}.{name}")
+                hint = Phrase("Only {{site_name}} is filled in.")
+                yield Problem(
+                    Phrase("{{%(placeholder)s}} stays as it is.", placeholder=placeholder),
+                    hint,
+                    path=f"texts.{locale}.{name}",
+                )
 
 
 def _day_after(item: Announcement) -> dt.datetime:

@@ -35,6 +35,7 @@ from sapwood.core.data import Actor
 from sapwood.core.errors import ConflictError, NotFoundError, UsageError
 from sapwood.core.files import write_atomically
 from sapwood.core.http import default_client, names_private_address
+from sapwood.formats.phrase import recalled
 from sapwood.formats.publication import Audience
 
 WORDS = {
@@ -379,7 +380,7 @@ def _source_row(row: Source) -> dict[str, Any]:
     elif row.gone:
         health = "gone for good"
     elif row.last_error:
-        health = f"failed {row.failures} times: {row.last_error['message']}"
+        health = f"failed {row.failures} times: {recalled(row.last_error)['message']}"
     elif row.last_good_at:
         health = f"last good reading {row.last_good_at:%Y-%m-%d %H:%M} UTC"
     return {
@@ -393,8 +394,8 @@ def _source_row(row: Source) -> dict[str, Any]:
         "last_good_at": row.last_good_at.isoformat() if row.last_good_at else None,
         "next_at": row.next_poll_at.isoformat() if row.next_poll_at else None,
         "moved_to": row.moved_to,
-        "error": row.last_error,
-        "report": row.report,
+        "error": recalled(row.last_error),
+        "report": recalled(row.report),
     }
 
 

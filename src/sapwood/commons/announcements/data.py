@@ -5,6 +5,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from sapwood.formats.canonical import JSON
+from sapwood.formats.phrase import NO_WORDS, Phrase
 
 DEFAULT_LIVE_ITEMS = 5
 
@@ -13,8 +14,8 @@ DEFAULT_LIVE_ITEMS = 5
 class Problem:
     """What keeps a file, a form or an item from being published, and where it stands."""
 
-    message: str
-    hint: str = ""
+    message: Phrase
+    hint: Phrase = NO_WORDS
     file: str = ""
     line: int = 0
     path: str = ""
@@ -24,9 +25,14 @@ class Problem:
         """`file:line`, as editors and terminals open it."""
         return f"{self.file}:{self.line}" if self.line else self.file
 
+    @property
+    def words(self) -> Phrase:
+        """Place, message and hint in one line."""
+        where = (self.place, ": ") if self.file else ()
+        return Phrase.joined("", (*where, self.message, *((" ", self.hint) if self.hint else ())))
+
     def __str__(self) -> str:
-        where = f"{self.place}: " if self.file else ""
-        return f"{where}{self.message}{' ' + self.hint if self.hint else ''}"
+        return str(self.words)
 
     def as_dict(self) -> dict[str, JSON]:
         """For `--json` and the REST API."""

@@ -8,6 +8,7 @@ from sapwood.formats.announcement import Announcement
 from sapwood.formats.canonical import JSON, canonical_bytes, sha256_hex, strict_json
 from sapwood.formats.documents import parse_document
 from sapwood.formats.errors import FormatError, UnknownTypeError
+from sapwood.formats.phrase import Phrase
 
 # Databases hand bytes back as memoryviews.
 Raw: TypeAlias = bytes | memoryview
@@ -30,7 +31,7 @@ def read_announcement(raw: Raw) -> Announcement:
     """The announcement in these bytes. Raises FormatError."""
     document = parse_document(bytes(raw))
     if not isinstance(document, Announcement):
-        raise UnknownTypeError("This document is not an announcement.", hint="Name an announcement.")
+        raise UnknownTypeError(Phrase("This document is not an announcement."), hint=Phrase("Name an announcement."))
     return document
 
 

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from sapwood.commons.announcements.data import Problem
 from sapwood.core.errors import ConflictError, ForbiddenError, NotFoundError, SapwoodError
+from sapwood.formats.phrase import Phrase
 
 
 class AnnouncementInvalidError(SapwoodError):
@@ -15,9 +16,10 @@ class AnnouncementInvalidError(SapwoodError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        first = str(self.problems[0]) if self.problems else "The announcement is not valid."
+        first = self.problems[0].words if self.problems else Phrase("The announcement is not valid.")
         rest = len(self.problems) - 1
-        super().__init__(first, hint=f"There {'is' if rest == 1 else 'are'} {rest} more." if rest > 0 else "")
+        more = Phrase("There is 1 more.") if rest == 1 else Phrase("There are %(n)s more.", n=rest)
+        super().__init__(first, hint=more if rest > 0 else "")
 
 
 class AnnouncementNotFoundError(NotFoundError):

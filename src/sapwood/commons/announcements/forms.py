@@ -18,6 +18,7 @@ from sapwood.commons.announcements.files.folder import MAX_SLUG_CHARS, SLUG
 from sapwood.commons.announcements.files.frontmatter import FrontMatter, read_front_matter
 from sapwood.commons.announcements.models import Revision
 from sapwood.commons.announcements.po import MAX_BYTES, read_po
+from sapwood.console.phrases import say
 from sapwood.formats.canonical import JSON
 
 LINK_LINE: Final = re.compile(r"\s*([a-z_]+)\s+(\S+)\s*(.*)", re.DOTALL)
@@ -130,7 +131,7 @@ class DraftForm(forms.Form):
         self.document = {**kept, **item.document, "texts": self._texts(item.document)}
         for problem in front.problems:
             if problem.path.split(".")[0] not in self.errors:
-                self._add(problem.path, str(problem))
+                self._add(problem.path, say(problem.words))
         if not self.errors:
             self.report = check_document(self.document, organisation=item.organisation)
         return data
@@ -159,7 +160,7 @@ class DraftForm(forms.Form):
             return None
         found = read_front_matter(f"---\n{text.strip()}\n---\n".encode(), "")
         for problem in found.problems:
-            self._add("condition", problem.message)
+            self._add("condition", say(problem.message))
         return found.values or None
 
     def _links(self, text: str) -> list[JSON]:

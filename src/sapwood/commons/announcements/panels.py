@@ -14,6 +14,8 @@ from sapwood.commons.announcements.actions.polling import READ_JOB
 from sapwood.commons.announcements.models import Retraction, Source, State
 from sapwood.commons.announcements.people import identity
 from sapwood.commons.announcements.permissions import APPROVE, IMPORT, STAGE, VIEW, WRITE
+from sapwood.commons.announcements.words import AUDIENCES
+from sapwood.console.phrases import say
 from sapwood.console.registry import (
     MenuEntry,
     Need,
@@ -25,6 +27,7 @@ from sapwood.console.registry import (
     register_work,
 )
 from sapwood.core.clock import system_clock
+from sapwood.formats.phrase import recalled
 
 SHOWN = 5
 
@@ -78,7 +81,7 @@ def _failing_sources() -> Iterable[Need]:
     for source in Source.objects.filter(paused=False).exclude(last_error=None).order_by("name")[:SHOWN]:
         text = _("The source %(name)s cannot be read: %(why)s") % {
             "name": source.name,
-            "why": (source.last_error or {}).get("message", ""),
+            "why": say((recalled(source.last_error) or {}).get("message", "")),
         }
         yield Need("medium", text, reverse("announcements:sources"), _("Look"), source.last_good_at)
 
@@ -97,7 +100,11 @@ def _over_budget() -> Iterable[Need]:
                 "%(audience)s have %(live)s live item, more than the budget of %(limit)s",
                 "%(audience)s have %(live)s live items, more than the budget of %(limit)s",
                 budget.live,
-            ) % {"audience": budget.audience.capitalize(), "live": budget.live, "limit": budget.limit}
+            ) % {
+                "audience": AUDIENCES.get(budget.audience, budget.audience),
+                "live": budget.live,
+                "limit": budget.limit,
+            }
             yield Need("low", text, f"{reverse('announcements:list')}?state={State.PUBLISHED}", _("Choose"))
 
 

@@ -16,6 +16,7 @@ from sapwood.commons.announcements.errors import TranslationFileError
 from sapwood.commons.announcements.files.fields import is_locale
 from sapwood.commons.announcements.models import Revision
 from sapwood.formats.canonical import JSON
+from sapwood.formats.phrase import Figure, Phrase
 
 MAX_BYTES: Final = 2_000_000
 MAX_ENTRIES: Final = 2_000
@@ -42,7 +43,9 @@ def source_blocks(document: Mapping[str, JSON]) -> Blocks:
 def export_po(revision: Revision, locale: str) -> str:
     """The gettext file of one language: what is translated already, what is fuzzy, what is missing."""
     if not is_locale(locale):
-        raise TranslationFileError(f"{locale!r} is not a language tag.", hint="Write one such as es-419.")
+        raise TranslationFileError(
+            Phrase("%(locale)s is not a language tag.", locale=repr(locale)), hint=Phrase("Write one such as es-419.")
+        )
     document = read_document(revision.raw)
     done: Mapping[str, JSON] = document["texts"].get(locale, {})
     source, translated = source_blocks(document), _blocks(done)
@@ -75,15 +78,22 @@ def read_po(raw: bytes, revision: Revision) -> tuple[str, dict[str, JSON]]:
     po = _parse(raw)
     locale = str(po.metadata.get("X-Sapwood-Locale") or po.metadata.get("Language", "")).replace("_", "-")
     if not is_locale(locale):
-        raise TranslationFileError("The file does not say its language.", hint="Keep its header as it was exported.")
+        raise TranslationFileError(
+            Phrase("The file does not say its language."), hint=Phrase("Keep its header as it was exported.")
+        )
     source = source_blocks(read_document(revision.raw))
     found, made_from = _translations(po, revision, source)
     missing = [block for block in source if block not in found]
     if missing:
         names = ", ".join(missing[:5])
         raise TranslationFileError(
-            f"{len(missing)} of {len(source)} blocks are open or of another original: {names}.",
-            hint="Export the file again and translate what is open.",
+            Phrase(
+                "%(missing)s of %(source)s blocks are open or of another original: %(names)s.",
+                missing=len(missing),
+                source=len(source),
+                names=names,
+            ),
+            hint=Phrase("Export the file again and translate what is open."),
         )
     text: dict[str, JSON] = {name: found[name] for name in LINES if name in found}
     body = [found[block] for block in source if block.startswith("body.")]
@@ -98,21 +108,29 @@ def read_po(raw: bytes, revision: Revision) -> tuple[str, dict[str, JSON]]:
 
 def _parse(raw: bytes) -> polib.POFile:
     if len(raw) > MAX_BYTES:
-        raise TranslationFileError(f"The file has {len(raw):,} bytes; at most {MAX_BYTES:,} are read.")
+        raise TranslationFileError(
+            Phrase(
+                "The file has %(size)s bytes; at most %(most)s are read.", size=Figure(len(raw)), most=Figure(MAX_BYTES)
+            )
+        )
     try:
         text = raw.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        raise TranslationFileError("The file is not UTF-8.", hint="Save it as UTF-8.") from error
+        raise TranslationFileError(Phrase("The file is not UTF-8."), hint=Phrase("Save it as UTF-8.")) from error
     # polib opens a file when it is given a path instead of content: never give it anything that could be one.
     if "\nmsgstr" not in text or "\0" in text:
-        raise TranslationFileError("This is not a gettext file.", hint="Give the .po file that was exported.")
+        raise TranslationFileError(
+            Phrase("This is not a gettext file."), hint=Phrase("Give the .po file that was exported.")
+        )
     try:
         po = polib.pofile(text)
     except (OSError, ValueError, IndexError, AttributeError, UnicodeError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise TranslationFileError(f"The gettext file cannot be read: {reason}.", hint="Export it again.") from error
+        raise TranslationFileError(
+            Phrase("The gettext file cannot be read: %(reason)s.", reason=reason), hint=Phrase("Export it again.")
+        ) from error
     if len(po) > MAX_ENTRIES:
-        raise TranslationFileError(f"The file holds more than {MAX_ENTRIES:,} entries.")
+        raise TranslationFileError(Phrase("The file holds more than %(n)s entries.", n=Figure(MAX_ENTRIES)))
     return po
 
 
@@ -124,17 +142,22 @@ def _translations(po: polib.POFile, revision: Revision, source: Blocks) -> tuple
         match = _CONTEXT.fullmatch(entry.msgctxt or "")
         if match is None or UUID(match[1]) != revision.announcement.uuid:
             raise TranslationFileError(
-                f"An entry belongs to something else: {str(entry.msgctxt)[:80]!r}.", hint="Translate the exported file."
+                Phrase("An entry belongs to something else: %(context)s.", context=repr(str(entry.msgctxt)[:80])),
+                hint=Phrase("Translate the exported file."),
             )
         number, block = int(match[2]), match[3]
         if number > revision.number:
-            raise TranslationFileError(f"There is no revision {number}.", hint="Export the file again.")
+            raise TranslationFileError(
+                Phrase("There is no revision %(number)s.", number=number), hint=Phrase("Export the file again.")
+            )
         # A paragraph may have moved: what counts is that the original is, word for word, one of today's.
         here = block if source.get(block) == entry.msgid else by_text.get(entry.msgid)
         if here is None or entry.fuzzy or not entry.msgstr.strip() or entry.obsolete:
             continue
         if found.get(here, entry.msgstr) != entry.msgstr:
-            raise TranslationFileError(f"The block {here} is translated twice, differently.", hint="Keep one.")
+            raise TranslationFileError(
+                Phrase("The block %(block)s is translated twice, differently.", block=here), hint=Phrase("Keep one.")
+            )
         _fits(here, entry.msgid, entry.msgstr)
         found[here] = entry.msgstr.strip()
         made_from = max(made_from, number)
@@ -145,13 +168,21 @@ def _fits(block: str, original: str, translation: str) -> None:
     """A translation says the same: no other link, no other placeholder, no new paragraphs."""
     if extra := _addresses(translation) - _addresses(original):
         raise TranslationFileError(
-            f"The translation of {block} links to {min(extra)[:80]!r}, which the original does not.",
-            hint="Keep the original's links.",
+            Phrase(
+                "The translation of %(block)s links to %(address)s, which the original does not.",
+                block=block,
+                address=repr(min(extra)[:80]),
+            ),
+            hint=Phrase("Keep the original's links."),
         )
     if set(_PLACEHOLDER.findall(translation)) != set(_PLACEHOLDER.findall(original)):
-        raise TranslationFileError(f"The placeholders of {block} changed.", hint="Keep {{site_name}} as it is.")
+        raise TranslationFileError(
+            Phrase("The placeholders of %(block)s changed.", block=block), hint=Phrase("Keep {{site_name}} as it is.")
+        )
     if block in LINES and "\n" in translation.strip():
-        raise TranslationFileError(f"The translation of {block} has more than one line.", hint="Write it in one.")
+        raise TranslationFileError(
+            Phrase("The translation of %(block)s has more than one line.", block=block), hint=Phrase("Write it in one.")
+        )
 
 
 def _addresses(text: str) -> set[str]:

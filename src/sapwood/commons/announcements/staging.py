@@ -9,6 +9,7 @@ from sapwood.core import settings
 from sapwood.core.data import Actor
 from sapwood.core.errors import ConflictError
 from sapwood.core.paths import role_dir
+from sapwood.formats.phrase import Phrase
 
 TEST_CHANNEL_FOLDER = settings.text(
     "SAPWOOD_TEST_CHANNEL_FOLDER",
@@ -25,7 +26,9 @@ def test_repo() -> Path:
 def hand_over(revision: Revision, *, actor: Actor, now: dt.datetime) -> None:
     """Put a staged revision before the signers; doing it again changes nothing."""
     if revision.state in OPEN_STATES:
-        raise ConflictError("Only what was staged goes to the channel.", hint="This is a defect: report it.")
+        raise ConflictError(
+            Phrase("Only what was staged goes to the channel."), hint=Phrase("This is a defect: report it.")
+        )
     channel.stage(bytes(revision.raw), channel=revision.channel, actor=actor, now=now)
 
 

@@ -7,6 +7,8 @@ import random
 from django.core.mail import send_mail
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import override
 
 from sapwood.channel import api as channel
 from sapwood.channel.errors import NotARepositoryError
@@ -18,16 +20,6 @@ from sapwood.commons.announcements.staging import test_repo
 from sapwood.core import jobs, settings
 from sapwood.core.data import Actor
 from sapwood.core.http import default_client
-
-CONSENT_MAIL = """\
-{project} has written about {organisation} and would like to publish it.
-
-Nobody outside sees the text before you agree. Please read it and say yes or no:
-
-{link}
-
-The link works once, until {until}. Your yes holds for exactly this text: if a word changes, you are asked again.
-"""
 
 
 @jobs.job("announcements.sync")
@@ -93,10 +85,23 @@ def mail_consent(ctx: jobs.JobContext) -> None:
     row = CaseStudyConsent.objects.filter(uuid=str(ctx.payload["consent"]), answer=Answer.WAITING).first()
     if row is None or row.expires_at <= ctx.now():
         return
-    project = settings.SITE_NAME.get() or "Sapwood"
-    link = settings.BASE_URL.get().rstrip("/") + reverse("announcements:consent", args=[consent_token(row)])
-    text = CONSENT_MAIL.format(
-        project=project, organisation=row.organisation, link=link, until=f"{row.expires_at:%Y-%m-%d %H:%M} UTC"
-    )
-    subject = " ".join(f"{project}: a text about {row.organisation}".split())
+    # Nobody knows which language its people speak: it gets the one that this installation speaks.
+    with override(settings.LANGUAGE.get()):
+        subject, text = _consent_mail(row)
     send_mail(subject, text, settings.MAIL_FROM.get(), [row.email])
+
+
+def _consent_mail(row: CaseStudyConsent) -> tuple[str, str]:
+    names = {"project": settings.SITE_NAME.get() or "Sapwood", "organisation": row.organisation}
+    parts = (
+        _("%(project)s has written about %(organisation)s and would like to publish it.") % names,
+        _("Nobody outside sees the text before you agree. Please read it and say yes or no:"),
+        settings.BASE_URL.get().rstrip("/") + reverse("announcements:consent", args=[consent_token(row)]),
+        _(
+            "The link works once, until %(until)s. Your yes holds for exactly this text: "
+            "if a word changes, you are asked again."
+        )
+        % {"until": f"{row.expires_at:%Y-%m-%d %H:%M} UTC"},
+    )
+    subject = " ".join((_("%(project)s: a text about %(organisation)s") % names).split())
+    return subject, "\n\n".join(parts) + "\n"

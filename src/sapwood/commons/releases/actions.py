@@ -23,6 +23,7 @@ from sapwood.core.errors import NotFoundError, SapwoodError
 from sapwood.formats.canonical import canonical_bytes, sha256_hex
 from sapwood.formats.catalogue import Catalogue, Weight, validate
 from sapwood.formats.documents import document_bytes, parse
+from sapwood.formats.phrase import Phrase, recorded
 
 logger = logging.getLogger(__name__)
 CHANNEL = "releases"
@@ -36,16 +37,17 @@ def propose(raw: bytes, *, actor: Actor, now: dt.datetime, note: str = "") -> Ca
     findings = validate(given)
     errors = [item for item in findings if item.severity is Weight.ERROR]
     if errors:
-        first = f"{errors[0].where}: {errors[0].message}"
+        first = Phrase.joined("", (errors[0].where, ": ", errors[0].message))
         raise RefusedCatalogueError(
-            f"The catalogue has {len(errors)} errors, the first at {first}",
-            hint="`sapwood catalogue validate FILE` lists all.",
+            Phrase("The catalogue has %(n)s errors, the first at %(first)s", n=len(errors), first=first),
+            hint=Phrase("`sapwood catalogue validate FILE` lists all."),
         )
     newest = queries.newest_approved(given.project, lock=True)
     content = content_digest(given)
     if newest is not None and newest.content_sha256 == content:
         raise NothingChangedError(
-            f"Revision {newest.number} of the catalogue says the same", hint="There is nothing to publish."
+            Phrase("Revision %(number)s of the catalogue says the same", number=newest.number),
+            hint=Phrase("There is nothing to publish."),
         )
     number = newest.number + 1 if newest else max(given.revision, 1)
     kept = queries.parsed(newest) if newest else given
@@ -57,7 +59,7 @@ def propose(raw: bytes, *, actor: Actor, now: dt.datetime, note: str = "") -> Ca
         sha256=sha256_hex(final),
         content_sha256=content,
         as_of=given.as_of,
-        findings=[item.as_dict() for item in findings],
+        findings=recorded([item.as_dict() for item in findings]),
         note=note[:500],
         proposed_at=now,
     )
@@ -83,12 +85,14 @@ def approve(pk: int, *, sha256: str, actor: Actor, now: dt.datetime) -> Catalogu
     newest = queries.newest_approved(row.project, lock=True)
     if newest is not None and newest.number >= row.number:
         raise OutdatedProposalError(
-            f"Revision {newest.number} was approved since this was proposed", hint="Propose it again on top of that."
+            Phrase("Revision %(number)s was approved since this was proposed", number=newest.number),
+            hint=Phrase("Propose it again on top of that."),
         )
     ref = _decide(row, State.APPROVED, actor, now)
     if ref == row.proposed_by:
         raise SameEyesError(
-            "Whoever proposed a catalogue cannot approve it", hint="Ask somebody else for the second look."
+            Phrase("Whoever proposed a catalogue cannot approve it"),
+            hint=Phrase("Ask somebody else for the second look."),
         )
     transaction.on_commit(lambda: hand_over(pk, actor=actor, now=now), robust=True)
     return row
@@ -120,7 +124,9 @@ def hand_over(pk: int, *, actor: Actor, now: dt.datetime) -> CatalogueRevision:
     """Put an approved catalogue before the channel's signers; doing it again changes nothing."""
     row = CatalogueRevision.objects.get(pk=pk)
     if row.state != State.APPROVED:
-        raise OutdatedProposalError("Only an approved catalogue goes to the signers", hint="Approve it first.")
+        raise OutdatedProposalError(
+            Phrase("Only an approved catalogue goes to the signers"), hint=Phrase("Approve it first.")
+        )
     if row.staged_at is None:
         channel.stage(bytes(row.raw), channel=CHANNEL, actor=actor, now=now)
         CatalogueRevision.objects.filter(pk=pk, staged_at=None).update(staged_at=now)
@@ -142,16 +148,20 @@ def hand_over_waiting(*, actor: Actor, now: dt.datetime) -> int:
 
 def content_digest(catalogue: Catalogue) -> str:
     """The hash of what a catalogue says, whatever revision it is."""
-    data = replace(catalogue, uuid="", revision=0, channel=CHANNEL).to_dict()
+    data = {**replace(catalogue, revision=0, channel=CHANNEL).to_dict(), "uuid": ""}
     return sha256_hex(canonical_bytes(data))
 
 
 def _proposal(pk: int, sha256: str) -> CatalogueRevision:
     row = CatalogueRevision.objects.select_for_update().filter(pk=pk).first()
     if row is None:
-        raise NotFoundError("There is no such proposal", hint="It may have been removed; look at the list.")
+        raise NotFoundError(
+            Phrase("There is no such proposal"), hint=Phrase("It may have been removed; look at the list.")
+        )
     if row.state != State.PROPOSED or row.sha256 != sha256:
-        raise OutdatedProposalError("This is not the proposal that you looked at", hint="Look at it once more.")
+        raise OutdatedProposalError(
+            Phrase("This is not the proposal that you looked at"), hint=Phrase("Look at it once more.")
+        )
     parse(bytes(row.raw))
     return row
 

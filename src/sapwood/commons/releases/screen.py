@@ -51,8 +51,7 @@ def timeline(catalogue: Catalogue, today: dt.date, *, everything: bool = False) 
 def _span(catalogue: Catalogue, line: Line, today: dt.date) -> charts.Span | None:
     if not line.releases:
         start = _planned_day(line.planned)
-        note = _("planned for %(day)s") % {"day": line.planned or _("an unknown day")}
-        return charts.Span(line.name, start, None, planned=True, note=note) if start else None
+        return charts.Span(line.name, start, None, planned=True, note=_planned(line)) if start else None
     first = line.releases[0].out_by
     if first is None:
         return None
@@ -66,6 +65,14 @@ def _planned_day(planned: str | None) -> dt.date | None:
     if not planned:
         return None
     return dt.date.fromisoformat(planned if planned.count("-") > 1 else f"{planned}-01")
+
+
+def _planned(line: Line) -> str:
+    if not line.planned:
+        return _("planned")
+    if figures.is_month(line.planned):
+        return _("planned for %(month)s") % {"month": figures.planned(line.planned)}
+    return _("planned for %(day)s") % {"day": figures.planned(line.planned)}
 
 
 def line_row(catalogue: Catalogue, line: Line, today: dt.date) -> dict[str, Any]:
@@ -85,7 +92,7 @@ def line_row(catalogue: Catalogue, line: Line, today: dt.date) -> dict[str, Any]
 
 def _support_words(catalogue: Catalogue, line: Line, today: dt.date) -> tuple[str, str]:
     if not line.releases:
-        return "info", _("planned for %(day)s") % {"day": line.planned or "?"}
+        return "info", _planned(line)
     standing = support(catalogue, line, today)
     if standing.supported is None:
         return "unknown", _("unknown: the catalogue is too old")

@@ -1,19 +1,21 @@
 """The catalogue as one document: read from bytes, written as bytes, with its header."""
 
 import datetime as dt
-import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import NAMESPACE_URL, UUID, uuid5
 
+from sapwood.formats.canonical import strict_json
 from sapwood.formats.catalogue.advisories import Advisory
 from sapwood.formats.catalogue.fields import Fields, day_text, fail
 from sapwood.formats.catalogue.lines import DistributionVersion, Extra, Line
 from sapwood.formats.catalogue.ways import Edge, EdgeDefaults
+from sapwood.formats.phrase import Phrase
 
 TYPE = "catalogue"
 VERSION = 1
+NO_UUID = UUID(int=0)
 MAX_BYTES = 16 * 1024 * 1024
 
 
@@ -34,7 +36,7 @@ class Catalogue:
     sources: Mapping[str, Extra] = field(default_factory=dict)
     support_policy: Extra = field(default_factory=dict)
     contradictions: tuple[Extra, ...] = ()
-    uuid: str = ""
+    uuid: UUID = NO_UUID
     revision: int = 0
     channel: str = "releases"
     title: str = ""
@@ -48,10 +50,10 @@ class Catalogue:
         project = get.text("project")
         as_of = get.day("as_of")
         if as_of is None:
-            raise fail("as_of", "a catalogue must say of which day it is")
+            raise fail("as_of", Phrase("a catalogue must say of which day it is"))
         revision = get.take("revision", 0)
         if isinstance(revision, bool) or not isinstance(revision, int):
-            raise fail("revision", "expected a whole number")
+            raise fail("revision", Phrase("expected a whole number"))
         distributions = get.mapping("distributions")
         return cls(
             project=project,
@@ -67,7 +69,7 @@ class Catalogue:
             sources={name: _object(item, f"sources.{name}") for name, item in get.mapping("sources").items()},
             support_policy=get.mapping("support_policy"),
             contradictions=get.items("contradictions", _object),
-            uuid=get.maybe_text("uuid") or str(uuid.uuid5(uuid.NAMESPACE_URL, f"sapwood:catalogue:{project}")),
+            uuid=_uuid(get.maybe_text("uuid"), project),
             revision=revision,
             channel=get.maybe_text("channel") or "releases",
             title=get.maybe_text("title") or "",
@@ -76,25 +78,15 @@ class Catalogue:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "Catalogue":
-        """Read a catalogue from the bytes of its JSON document."""
-        if len(raw) > MAX_BYTES:
-            raise fail("the file", f"it is larger than {MAX_BYTES // (1024 * 1024)} MB")
-        try:
-            data = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-        except UnicodeDecodeError as error:
-            raise fail(f"byte {error.start}", "it is not UTF-8") from None
-        except json.JSONDecodeError as error:
-            raise fail(f"line {error.lineno}, column {error.colno}", f"it is not JSON: {error.msg}") from None
-        except RecursionError:
-            raise fail("the file", "it is nested too deeply") from None
-        return cls.from_dict(data)
+        """Read a catalogue from the bytes of its JSON document. Raises FormatError."""
+        return cls.from_dict(strict_json(raw, MAX_BYTES))
 
     def to_dict(self) -> dict[str, Any]:
         """The document as JSON values."""
         return {
             "type": TYPE,
             "version": VERSION,
-            "uuid": self.uuid,
+            "uuid": str(self.uuid),
             "revision": self.revision,
             "channel": self.channel,
             "title": self.title,
@@ -117,26 +109,30 @@ class Catalogue:
 def _check_header(get: Fields) -> None:
     kind = get.take("type", TYPE)
     if kind != TYPE:
-        raise fail("type", f"expected {TYPE}, found {str(kind)[:40]!r}")
+        raise fail("type", Phrase("expected %(type)s, found %(found)s", type=TYPE, found=repr(str(kind)[:40])))
     version = get.take("version", get.take("schema", VERSION))
     if version != VERSION:
-        raise fail("version", f"this program reads version {VERSION}, found {str(version)[:40]!r}")
+        raise fail(
+            "version",
+            Phrase(
+                "this program reads version %(version)s, found %(found)s",
+                version=VERSION,
+                found=repr(str(version)[:40]),
+            ),
+        )
+
+
+def _uuid(text: str | None, project: str) -> UUID:
+    """The document's own, or one that every copy of a project's catalogue works out alike."""
+    if not text:
+        return uuid5(NAMESPACE_URL, f"sapwood:catalogue:{project}")
+    try:
+        return UUID(text)
+    except ValueError:
+        raise fail("uuid", Phrase("expected a UUID")) from None
 
 
 def _object(value: object, where: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise fail(where, "expected an object")
+        raise fail(where, Phrase("expected an object"))
     return dict(value)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    data = dict(pairs)
-    if len(data) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise fail(twice[:60], "the same key stands twice in one object")
-    return data
-
-
-def _no_constant(text: str) -> float:
-    raise fail(text, "not a number that JSON knows")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sapwood.formats.errors import FormatError
+from sapwood.formats.phrase import Phrase
 
 T = TypeVar("T")
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
@@ -17,10 +18,11 @@ class UnreadableCatalogueError(FormatError):
     code = "catalogue.unreadable"
 
 
-def fail(where: str, problem: str) -> UnreadableCatalogueError:
+def fail(where: str, problem: Phrase) -> UnreadableCatalogueError:
     """The error for a field at `where`; returned so that the caller raises it."""
     return UnreadableCatalogueError(
-        f"The catalogue cannot be read at {where}: {problem}", hint="Correct that field and validate again."
+        Phrase("The catalogue cannot be read at %(where)s: %(problem)s", where=where, problem=problem),
+        hint=Phrase("Correct that field and validate again."),
     )
 
 
@@ -29,7 +31,7 @@ class Fields:
 
     def __init__(self, data: object, where: str) -> None:
         if not isinstance(data, Mapping):
-            raise fail(where, "expected an object")
+            raise fail(where, Phrase("expected an object"))
         self.data: dict[str, Any] = dict(data)
         self.where = where
 
@@ -45,14 +47,14 @@ class Fields:
         """Text that must be there."""
         value = self.maybe_text(name)
         if value is None or not value.strip():
-            raise fail(self.at(name), "expected text")
+            raise fail(self.at(name), Phrase("expected text"))
         return value
 
     def maybe_text(self, name: str) -> str | None:
         """Text or nothing."""
         value = self.take(name)
         if value is not None and not isinstance(value, str):
-            raise fail(self.at(name), "expected text or null")
+            raise fail(self.at(name), Phrase("expected text or null"))
         return value
 
     def day(self, name: str) -> dt.date | None:
@@ -63,7 +65,7 @@ class Fields:
         """True or false."""
         value = self.take(name, default)
         if not isinstance(value, bool):
-            raise fail(self.at(name), "expected true or false")
+            raise fail(self.at(name), Phrase("expected true or false"))
         return value
 
     def texts(self, name: str) -> tuple[str, ...]:
@@ -72,7 +74,7 @@ class Fields:
         if value is None:
             return ()
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise fail(self.at(name), "expected a list of texts")
+            raise fail(self.at(name), Phrase("expected a list of texts"))
         return tuple(value)
 
     def items(self, name: str, read: Callable[[object, str], T]) -> tuple[T, ...]:
@@ -81,7 +83,7 @@ class Fields:
         if value is None:
             return ()
         if not isinstance(value, Sequence) or isinstance(value, str):
-            raise fail(self.at(name), "expected a list")
+            raise fail(self.at(name), Phrase("expected a list"))
         return tuple(read(item, f"{self.at(name)}[{index}]") for index, item in enumerate(value))
 
     def mapping(self, name: str) -> dict[str, Any]:
@@ -90,7 +92,7 @@ class Fields:
         if value is None:
             return {}
         if not isinstance(value, Mapping):
-            raise fail(self.at(name), "expected an object")
+            raise fail(self.at(name), Phrase("expected an object"))
         return dict(value)
 
     def rest(self) -> dict[str, Any]:
@@ -103,11 +105,11 @@ def parse_day(value: object, where: str) -> dt.date | None:
     if value is None:
         return None
     if not isinstance(value, str) or not DAY.match(value):
-        raise fail(where, "expected a day as YYYY-MM-DD")
+        raise fail(where, Phrase("expected a day as YYYY-MM-DD"))
     try:
         return dt.date.fromisoformat(value)
     except ValueError:
-        raise fail(where, f"{value} is not a day") from None
+        raise fail(where, Phrase("%(value)s is not a day", value=value)) from None
 
 
 def day_text(value: dt.date | None) -> str | None:

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from sapwood.formats.phrase import Phrase
+
 
 class Weight(StrEnum):
     """How much a finding counts: an error stops publication, a warning wants a look, a note explains."""
@@ -18,7 +20,7 @@ class Finding:
 
     code: str
     where: str
-    message: str
+    message: Phrase
     severity: Weight = Weight.ERROR
 
     def as_dict(self) -> dict[str, str]:
@@ -26,16 +28,16 @@ class Finding:
         return asdict(self) | {"severity": self.severity.value}
 
 
-def error(code: str, where: str, message: str) -> Finding:
+def error(code: str, where: str, message: Phrase) -> Finding:
     """A finding that stops publication."""
     return Finding(code, where, message)
 
 
-def warning(code: str, where: str, message: str) -> Finding:
+def warning(code: str, where: str, message: Phrase) -> Finding:
     """A finding that wants a look."""
     return Finding(code, where, message, Weight.WARNING)
 
 
-def note(code: str, where: str, message: str) -> Finding:
+def note(code: str, where: str, message: Phrase) -> Finding:
     """A remark."""
     return Finding(code, where, message, Weight.NOTE)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sapwood.formats.catalogue.fields import Fields, day_text, fail, parse_day
+from sapwood.formats.phrase import Phrase
 
 Extra = Mapping[str, Any]
 
@@ -93,7 +94,7 @@ class Span:
 def _planned(get: Fields) -> str | None:
     value = get.maybe_text("planned")
     if value is not None and not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])(-[0-9]{2})?", value):
-        raise fail(get.at("planned"), "expected a day or a month, as YYYY-MM-DD or YYYY-MM")
+        raise fail(get.at("planned"), Phrase("expected a day or a month, as YYYY-MM-DD or YYYY-MM"))
     if value is not None and len(value) > len("2026-12"):
         parse_day(value, get.at("planned"))
     return value

@@ -10,6 +10,7 @@ from sapwood.formats.catalogue.lines import Line, Release
 from sapwood.formats.catalogue.order import find_line, find_release, version_key
 from sapwood.formats.catalogue.ways import Edge, Risk, Step
 from sapwood.formats.errors import SapwoodError
+from sapwood.formats.phrase import Phrase
 
 
 class UnknownReleaseError(SapwoodError):
@@ -33,7 +34,7 @@ class Support:
     supported: bool | None
     until: dt.date | None
     planned_end: str | None
-    why: str
+    why: Phrase
 
 
 @dataclass(frozen=True)
@@ -72,22 +73,34 @@ def support(catalogue: Catalogue, line: Line, on: dt.date) -> Support:
     """Whether a line was, is or will be supported on a day, by the catalogue's dates and not by its status word."""
     first = line.first.out_by if line.first else None
     if first is None or on < first:
-        return Support(False, line.supported_until, None, f"{line.name} was not released by {on}")
+        return Support(
+            False, line.supported_until, None, Phrase("%(line)s was not released by %(day)s", line=line.name, day=on)
+        )
     if line.supported_until is not None:
         held = on < line.supported_until
-        word = "until" if held else "only until"
-        return Support(held, line.supported_until, None, f"{line.name} is supported {word} {line.supported_until}")
+        why = (
+            Phrase("%(line)s is supported until %(day)s", line=line.name, day=line.supported_until)
+            if held
+            else Phrase("%(line)s is supported only until %(day)s", line=line.name, day=line.supported_until)
+        )
+        return Support(held, line.supported_until, None, why)
     after = _next_line(catalogue, line)
     planned = after.planned if after else None
     if line.status == "unsupported":
-        return Support(False, None, planned, f"{line.name} is no longer supported; since when is not known")
+        return Support(
+            False, None, planned, Phrase("%(line)s is no longer supported; since when is not known", line=line.name)
+        )
     if planned and on > catalogue.as_of and _last_day(planned) <= on and after:
-        why = (
-            f"{line.name} was supported on {catalogue.as_of}; {after.name}, which ends that, was planned for {planned} "
-            f"and the catalogue is older"
+        why = Phrase(
+            "%(line)s was supported on %(day)s; %(after)s, which ends that, was planned for %(planned)s "
+            "and the catalogue is older",
+            line=line.name,
+            day=catalogue.as_of,
+            after=after.name,
+            planned=planned,
         )
         return Support(None, None, planned, why)
-    return Support(True, None, planned, f"{line.name} is the supported line")
+    return Support(True, None, planned, Phrase("%(line)s is the supported line", line=line.name))
 
 
 def shipped_release(catalogue: Catalogue, distribution: str, version: str | None) -> Shipped | None:
@@ -162,7 +175,8 @@ def _inside(
         if end is None:
             return ()
         raise NoPathError(
-            f"{goal.version} is older than {start.version}", hint="Going back is a restore, not an upgrade."
+            Phrase("%(goal)s is older than %(start)s", goal=goal.version, start=start.version),
+            hint=Phrase("Going back is a restore, not an upgrade."),
         )
     return (Hop(start.version, goal.version, "point", goal.version),)
 
@@ -178,7 +192,8 @@ def _edges_between(catalogue: Catalogue, start: str, end: str, *, announced: boo
                 queue.append(edge.end)
     if end not in came_by:
         raise NoPathError(
-            f"No way is known from {start} to {end}", hint=_hint(catalogue, start, end, announced=announced)
+            Phrase("No way is known from %(start)s to %(end)s", start=start, end=end),
+            hint=_hint(catalogue, start, end, announced=announced),
         )
     way: list[Edge] = []
     here = end
@@ -188,14 +203,14 @@ def _edges_between(catalogue: Catalogue, start: str, end: str, *, announced: boo
     return way[::-1]
 
 
-def _hint(catalogue: Catalogue, start: str, end: str, *, announced: bool) -> str:
+def _hint(catalogue: Catalogue, start: str, end: str, *, announced: bool) -> Phrase:
     names = [line.name for line in catalogue.lines]
     if names.index(end) < names.index(start):
-        return "Upgrades lead from an older line to a newer one."
+        return Phrase("Upgrades lead from an older line to a newer one.")
     if not announced and any(edge.announced and edge.end == end for edge in catalogue.edges):
-        return f"{end} is announced only: ask for announced edges to see what is known."
+        return Phrase("%(end)s is announced only: ask for announced edges to see what is known.", end=end)
     first = catalogue.edges[0].start if catalogue.edges else "none"
-    return f"The catalogue's edges begin at {first}."
+    return Phrase("The catalogue's edges begin at %(line)s.", line=first)
 
 
 def _place(catalogue: Catalogue, name: str) -> tuple[Line, Release | None]:
@@ -206,14 +221,18 @@ def _place(catalogue: Catalogue, name: str) -> tuple[Line, Release | None]:
     if found is not None:
         return found
     raise UnknownReleaseError(
-        f"The catalogue knows no line or release named {name!r}", hint="`sapwood catalogue show` lists them."
+        Phrase("The catalogue knows no line or release named %(name)s", name=repr(name)),
+        hint=Phrase("`sapwood catalogue show` lists them."),
     )
 
 
 def _line(catalogue: Catalogue, name: str) -> Line:
     line = find_line(catalogue, name)
     if line is None:
-        raise UnknownReleaseError(f"An edge leads to {name!r}, which is not a line", hint="Validate the catalogue.")
+        raise UnknownReleaseError(
+            Phrase("An edge leads to %(name)s, which is not a line", name=repr(name)),
+            hint=Phrase("Validate the catalogue."),
+        )
     return line
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sapwood.formats.catalogue.fields import Fields, fail
+from sapwood.formats.phrase import Phrase
 
 Extra = Mapping[str, Any]
 
@@ -30,7 +31,7 @@ class Applies:
             return cls(words or ("always" if raw else ""), raw)
         if isinstance(raw, Mapping):
             return cls(words, dict(raw))
-        raise fail(fields.at("applies_if"), "expected true, null, words or a condition")
+        raise fail(fields.at("applies_if"), Phrase("expected true, null, words or a condition"))
 
     def to_dict(self) -> dict[str, Any]:
         """Both fields as JSON."""

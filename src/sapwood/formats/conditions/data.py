@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 from sapwood.formats.canonical import JSON, JSONObject, shorten, show_path
 from sapwood.formats.errors import ConditionError
+from sapwood.formats.phrase import Phrase
 from sapwood.formats.records import Codec
 
 MAX_DEPTH: Final = 8
@@ -62,7 +63,7 @@ class NotUnderstood:
     """A part from a newer Sapwood: kept as it came, and unknown for every site."""
 
     data: JSONObject
-    why: str
+    why: Phrase
 
 
 Condition: TypeAlias = AllOf | AnyOf | Not | Comparison | NotUnderstood
@@ -105,9 +106,16 @@ class _Reader:
     def read(self, data: JSON, path: str, depth: int) -> Condition:
         self.parts += 1
         if depth > MAX_DEPTH or self.parts > MAX_PARTS:
-            raise _broken(path, f"is too large: at most {MAX_PARTS} parts, {MAX_DEPTH} levels deep")
+            raise _broken(
+                path,
+                Phrase(
+                    "is too large: at most %(parts)s parts, %(levels)s levels deep",
+                    parts=MAX_PARTS,
+                    levels=MAX_DEPTH,
+                ),
+            )
         if not isinstance(data, Mapping) or not all(isinstance(key, str) for key in data):
-            raise _broken(path, "must be an object")
+            raise _broken(path, Phrase("must be an object"))
         keys = set(data)
         if keys in ({"all"}, {"any"}):
             return self._several(data, path, depth)
@@ -116,14 +124,16 @@ class _Reader:
         if {"fact", "op"} <= keys:
             return _comparison(data, path)
         if not keys or keys & {"all", "any", "not", *_COMPARISON_KEYS}:
-            raise _broken(path, "must be one of: all, any, not, or a fact with an op")
+            raise _broken(path, Phrase("must be one of: all, any, not, or a fact with an op"))
         _check_size(data, path)
-        return NotUnderstood(dict(data), f"{shorten(', '.join(sorted(keys)))} is not understood here")
+        return NotUnderstood(
+            dict(data), Phrase("%(keys)s is not understood here", keys=shorten(", ".join(sorted(keys))))
+        )
 
     def _several(self, data: Mapping[str, JSON], path: str, depth: int) -> Condition:
         [(key, items)] = data.items()
         if not isinstance(items, list):
-            raise _broken(f"{path}.{key}", "must be a list")
+            raise _broken(f"{path}.{key}", Phrase("must be a list"))
         parts = tuple(self.read(item, f"{path}.{key}[{i}]", depth + 1) for i, item in enumerate(items))
         return AllOf(parts) if key == "all" else AnyOf(parts)
 
@@ -131,18 +141,23 @@ class _Reader:
 def _comparison(data: Mapping[str, JSON], path: str) -> Condition:
     fact, op = data["fact"], data["op"]
     if not isinstance(fact, str) or not isinstance(op, str) or not fact or max(len(fact), len(op)) > MAX_TEXT:
-        raise _broken(path, "must name its fact and its op as texts")
+        raise _broken(path, Phrase("must name its fact and its op as texts"))
     if unknown_keys := set(data) - _COMPARISON_KEYS:
         _check_size(data, path)
-        return NotUnderstood(dict(data), f"{shorten(', '.join(sorted(unknown_keys)))} is not understood here")
+        return NotUnderstood(
+            dict(data),
+            Phrase("%(keys)s is not understood here", keys=shorten(", ".join(sorted(unknown_keys)))),
+        )
     if op not in OPERATORS:
         _check_size(data, path)
-        return NotUnderstood(dict(data), f"the operator {shorten(op)} is not understood here")
+        return NotUnderstood(dict(data), Phrase("the operator %(op)s is not understood here", op=shorten(op)))
     if (op in _NO_VALUE) == ("value" in data):
-        raise _broken(path, f"with the op {op} takes " + ("no value" if op in _NO_VALUE else "a value"))
+        if op in _NO_VALUE:
+            raise _broken(path, Phrase("with the op %(op)s takes no value", op=op))
+        raise _broken(path, Phrase("with the op %(op)s takes a value", op=op))
     _check_value(op, data.get("value"), f"{path}.value")
     if op == "matches_range" and any(set(item) - RANGE_KEYS for item in range_list(data["value"])):
-        return NotUnderstood(dict(data), "a field of its range is not understood here")
+        return NotUnderstood(dict(data), Phrase("a field of its range is not understood here"))
     return Comparison(fact, op, data.get("value"))
 
 
@@ -154,17 +169,17 @@ def range_list(value: JSON) -> list[JSONObject]:
 def _check_value(op: str, value: JSON, path: str) -> None:
     if op == "in":
         if not isinstance(value, list) or len(value) > MAX_LIST:
-            raise _broken(path, f"must be a list of at most {MAX_LIST}")
+            raise _broken(path, Phrase("must be a list of at most %(n)s", n=MAX_LIST))
         for index, item in enumerate(value):
             _check_scalar(item, f"{path}[{index}]")
     elif op == "matches_range":
         ranges = range_list(value)
         if not ranges or len(ranges) > MAX_LIST or not all(isinstance(item, dict) for item in ranges):
-            raise _broken(path, "must be a range, or a list of ranges")
+            raise _broken(path, Phrase("must be a range, or a list of ranges"))
         for item in ranges:
             for end in RANGE_KEYS & set(item):
                 if item[end] is not None and not isinstance(item[end], str):
-                    raise _broken(f"{path}.{end}", "must be a version, as text")
+                    raise _broken(f"{path}.{end}", Phrase("must be a version, as text"))
         _check_size(ranges, path)
     elif op not in _NO_VALUE:
         _check_scalar(value, path)
@@ -172,24 +187,30 @@ def _check_value(op: str, value: JSON, path: str) -> None:
 
 def _check_scalar(value: JSON, path: str) -> None:
     if not isinstance(value, str | int | float) or (isinstance(value, str) and len(value) > MAX_TEXT):
-        raise _broken(path, f"must be a text of at most {MAX_TEXT} characters, a number, true or false")
+        raise _broken(
+            path,
+            Phrase("must be a text of at most %(n)s characters, a number, true or false", n=MAX_TEXT),
+        )
 
 
 def _check_size(value: JSON, path: str, depth: int = 1) -> None:
     """Bounds for parts that are kept without being understood."""
     if isinstance(value, str) and len(value) > MAX_TEXT:
-        raise _broken(path, f"holds a text of more than {MAX_TEXT} characters")
+        raise _broken(path, Phrase("holds a text of more than %(n)s characters", n=MAX_TEXT))
     if isinstance(value, list | Mapping):
         if len(value) > MAX_LIST or depth > MAX_DEPTH:
-            raise _broken(path, f"holds more than {MAX_LIST} items or {MAX_DEPTH} levels")
+            raise _broken(
+                path,
+                Phrase("holds more than %(n)s items or %(levels)s levels", n=MAX_LIST, levels=MAX_DEPTH),
+            )
         for item in value.values() if isinstance(value, Mapping) else value:
             _check_size(item, path, depth + 1)
 
 
-def _broken(path: str, problem: str) -> ConditionError:
+def _broken(path: str, problem: Phrase) -> ConditionError:
     return ConditionError(
-        f"The condition at {show_path(path)} {problem}.",
-        hint="See the reference page on conditions.",
+        Phrase("The condition at %(path)s %(problem)s.", path=show_path(path), problem=problem),
+        hint=Phrase("See the reference page on conditions."),
         path=path,
     )
 

@@ -20,6 +20,7 @@ from sapwood.formats.conditions.data import (
 from sapwood.formats.conditions.facts import PLUGINS, Fact, look_up
 from sapwood.formats.errors import ConditionError
 from sapwood.formats.logic import YES, Answer, Verdict, both, either, known, negate, unknown
+from sapwood.formats.phrase import Phrase
 from sapwood.formats.publication import normal_locale
 from sapwood.formats.versions import LineOrder, VersionRange, contains_any
 
@@ -59,7 +60,7 @@ def evaluate(
         try:
             condition = parse_condition(condition)
         except ConditionError as error:
-            return unknown(error.message)
+            return unknown(Phrase.verbatim(error.message))
     return _evaluate(condition, facts if isinstance(facts, Mapping) else facts.to_dict(), lines)
 
 
@@ -149,4 +150,4 @@ def _speaks(have: str, want: str) -> bool:
 
 
 def _not_comparable(name: str) -> Verdict:
-    return unknown(f"this site's {shorten(name)} cannot be compared with what is asked")
+    return unknown(Phrase("this site's %(name)s cannot be compared with what is asked", name=shorten(name)))

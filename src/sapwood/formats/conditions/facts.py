@@ -9,6 +9,7 @@ from packaging.utils import canonicalize_name
 from sapwood.formats.canonical import JSON, shorten
 from sapwood.formats.errors import VersionRangeError
 from sapwood.formats.logic import Answer
+from sapwood.formats.phrase import NO_WORDS, Phrase
 from sapwood.formats.versions import DistributionVersion, parse_version
 
 PLUGINS: Final = "plugins."
@@ -28,7 +29,7 @@ class Fact:
 
     there: Answer
     value: JSON = None
-    why: str = ""
+    why: Phrase = NO_WORDS
 
 
 def look_up(facts: Mapping[str, JSON], name: str) -> Fact:
@@ -65,14 +66,16 @@ def _plugin(facts: Mapping[str, JSON], name: str) -> Fact:
         rows = [row for row in plugins if isinstance(row, Mapping) and isinstance(row.get("name"), str)]
         found = {canonicalize_name(row["name"]): row.get("version") for row in rows}
         if len(rows) < len(plugins):
-            return Fact(Answer.UNKNOWN, why="this site's list of plugins cannot be read")
+            return Fact(Answer.UNKNOWN, why=Phrase("this site's list of plugins cannot be read"))
     else:
         return _not_stated(facts, "plugins")
     wanted = canonicalize_name(name)
     if wanted not in found:
         return Fact(Answer.NO)
     version = found[wanted]
-    return Fact(Answer.YES, version, "" if version is not None else f"the version of {shorten(name)} is not known")
+    if version is None:
+        return Fact(Answer.YES, why=Phrase("the version of %(name)s is not known", name=shorten(name)))
+    return Fact(Answer.YES, version)
 
 
 def _line(facts: Mapping[str, JSON]) -> Fact:
@@ -82,7 +85,7 @@ def _line(facts: Mapping[str, JSON]) -> Fact:
         try:
             ref = parse_version(release.value)
         except VersionRangeError:
-            return Fact(Answer.UNKNOWN, why=f"the line of {shorten(release.value)} is not known")
+            return Fact(Answer.UNKNOWN, why=Phrase("the line of %(name)s is not known", name=shorten(release.value)))
         if not isinstance(ref, DistributionVersion):
             return Fact(Answer.YES, ref.line)
     return _not_stated(facts, "line")
@@ -92,5 +95,10 @@ def _not_stated(facts: Mapping[str, JSON], name: str) -> Fact:
     """Unknown, with the reason that the site itself gives, if it does."""
     reasons = facts.get("why")
     own = reasons.get(name) if isinstance(reasons, Mapping) else None
-    because = f": {own[:MOST_WHY]}" if isinstance(own, str) else ""
-    return Fact(Answer.UNKNOWN, why=f"this site does not state {shorten(name)}{because}")
+    if not isinstance(own, str):
+        return Fact(Answer.UNKNOWN, why=Phrase("this site does not state %(name)s", name=shorten(name)))
+    because = own if len(own) <= MOST_WHY else own[:MOST_WHY]
+    return Fact(
+        Answer.UNKNOWN,
+        why=Phrase("this site does not state %(name)s: %(because)s", name=shorten(name), because=because),
+    )

@@ -11,6 +11,7 @@ from sapwood.formats.exposure.data import Applied, Exposure, Leg, Standing, Stat
 from sapwood.formats.exposure.matching import find_threats
 from sapwood.formats.exposure.standing import stand
 from sapwood.formats.exposure.way import applies, find_way
+from sapwood.formats.phrase import Phrase
 from sapwood.formats.sitefacts import SiteFacts
 
 
@@ -25,7 +26,7 @@ def exposure(facts: SiteFacts, catalogue: Catalogue, as_of: dt.date) -> Exposure
     return Exposure(
         as_of=as_of,
         standing=standing,
-        support=support(catalogue, line, as_of) if line else Support(None, None, None, standing.why),
+        support=support(catalogue, line, as_of) if line else Support(None, None, None, Phrase.verbatim(standing.why)),
         newest=newest[1].version if newest else None,
         newest_in_line=in_line[1].version if in_line else None,
         threats=find_threats(facts, catalogue, standing, as_of) if line else (),
@@ -47,14 +48,24 @@ def _with_distribution(facts: SiteFacts, catalogue: Catalogue) -> SiteFacts:
 
 
 def _notes(facts: SiteFacts, catalogue: Catalogue, standing: Standing, as_of: dt.date) -> tuple[str, ...]:
-    notes = [str(item.get("message")) for item in facts.mismatches if item.get("message")]
+    notes = [text if isinstance(text, str) else str(text) for item in facts.mismatches if (text := item.get("message"))]
     for name in catalogue.distributions:
         version = facts.distribution_version(name)
         shipped = shipped_release(catalogue, name, version)
         if shipped and standing.name and shipped.release != standing.name:
-            notes.append(f"{name} {version} ships {shipped.release}, but this site builds {standing.name}")
+            notes.append(
+                Phrase(
+                    "%(name)s %(version)s ships %(release)s, but this site builds %(standing)s",
+                    name=name,
+                    version=version,
+                    release=shipped.release,
+                    standing=standing.name,
+                )
+            )
     if as_of > catalogue.as_of:
-        notes.append(f"the catalogue is of {catalogue.as_of}; later releases and fixes are not in it")
+        notes.append(
+            Phrase("the catalogue is of %(as_of)s; later releases and fixes are not in it", as_of=catalogue.as_of)
+        )
     return tuple(notes)
 
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from sapwood.formats.catalogue import Advisory, Hop, Line, Release, Risk, Step, Support
+from sapwood.formats.phrase import Phrase
 
 
 class State(StrEnum):
@@ -23,7 +24,7 @@ class Standing:
     line: Line | None
     release: Release | None
     kind: str  # release, head, fork, line or unknown
-    why: str
+    why: str  # a phrase, or what the facts themselves say
 
     @property
     def name(self) -> str | None:
@@ -38,7 +39,7 @@ class Threat:
     advisory: Advisory
     state: State
     days_exposed: int
-    why: str
+    why: Phrase
     assessed: bool = True
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,7 +66,7 @@ class Applied:
 
     part: Step | Risk
     state: State
-    note: str
+    note: Phrase
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""

@@ -10,10 +10,11 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from sapwood.formats.catalogue import Advisory, Catalogue, Line, find_release, shipped_release, support, version_key
 from sapwood.formats.catalogue.order import ReleaseOrder
 from sapwood.formats.exposure.data import Standing, State, Threat
+from sapwood.formats.phrase import Phrase
 from sapwood.formats.sitefacts import SiteFacts
 
 # The state, why, and whether the catalogue says anything about releases like this one.
-Decision: TypeAlias = tuple[State, str, bool]
+Decision: TypeAlias = tuple[State, Phrase, bool]
 
 
 def find_threats(facts: SiteFacts, catalogue: Catalogue, standing: Standing, as_of: dt.date) -> tuple[Threat, ...]:
@@ -53,14 +54,16 @@ class Match:
         if here in affected:
             return self._on_affected_line()
         if not affected:
-            return State.UNKNOWN, f"which releases carry {self._component()} is not in the catalogue", False
+            text = Phrase("which releases carry %(component)s is not in the catalogue", component=self._component())
+            return State.UNKNOWN, text, False
         if here < min(affected) and not self._was_supported():
-            text = f"{self.line.name} was unsupported by then: only newer lines were assessed"
+            text = Phrase("%(line)s was unsupported by then: only newer lines were assessed", line=self.line.name)
             return State.UNKNOWN, text, True
         if not self.advisory.fixed_in.tags and here > max(affected):
-            text = f"{self._names()[max(affected)]} is affected; where it is fixed is not known"
+            newest = self._names()[max(affected)]
+            text = Phrase("%(line)s is affected; where it is fixed is not known", line=newest)
             return State.UNKNOWN, text, False
-        return State.NO, f"{self.line.name} is not affected", True
+        return State.NO, Phrase("%(line)s is not affected", line=self.line.name), True
 
     def _names(self) -> list[str]:
         return [line.name for line in self.catalogue.lines]
@@ -76,8 +79,8 @@ class Match:
     def _component(self) -> str:
         return " ".join(text for text in (self.advisory.component, self.advisory.versions) if text)
 
-    def _fixed_here(self) -> str:
-        """Why a tag of this line, or of an earlier one, already carries the fix; empty when none does."""
+    def _fixed_here(self) -> Phrase | None:
+        """Why a tag of this line, or of an earlier one, already carries the fix; None when none does."""
         order = ReleaseOrder.of(self.catalogue.lines)
         for tag in self.advisory.fixed_in.tags:
             found = find_release(self.catalogue, tag)
@@ -85,41 +88,57 @@ class Match:
                 continue
             there, here = self._place(found[0].name), self._place(self.line.name)
             if there < here and self.line.name not in self.advisory.lines:
-                return f"fixed since {tag}"
+                return Phrase("fixed since %(tag)s", tag=tag)
             release = self.standing.release
             if there == here and release and order.older(release.version, tag) is False:
-                return f"{release.version} carries the fix of {tag}"
-        return ""
+                return Phrase("%(release)s carries the fix of %(tag)s", release=release.version, tag=tag)
+        return None
 
     def _on_affected_line(self) -> Decision:
         fixed = self.advisory.fixed_in
         tags = [tag for tag in fixed.tags if self._is_mine(tag)]
+        line = self.line.name
         if self.standing.kind == "fork":
-            return State.UNKNOWN, f"{self.line.name} is affected; whether the fork carries the fix is not known", True
+            text = Phrase("%(line)s is affected; whether the fork carries the fix is not known", line=line)
+            return State.UNKNOWN, text, True
         if self.standing.kind == "head":
             if fixed.branch or tags:
-                since = f" since {fixed.branch}" if fixed.branch else ""
-                text = f"the branch of {self.line.name} holds the fix{since}; when the image was built is not known"
-                return State.UNKNOWN, text, True
-            return State.YES, f"{self.line.name} is affected and its branch got no fix", True
+                return State.UNKNOWN, self._why_unsure_of_head(), True
+            return State.YES, Phrase("%(line)s is affected and its branch got no fix", line=line), True
         if self.standing.release is None:
             if tags:
-                return State.UNKNOWN, f"fixed in {tags[0]}; which release of {self.line.name} runs is not known", True
-            return State.YES, f"every release of {self.line.name} is affected", True
+                text = Phrase("fixed in %(tag)s; which release of %(line)s runs is not known", tag=tags[0], line=line)
+                return State.UNKNOWN, text, True
+            return State.YES, Phrase("every release of %(line)s is affected", line=line), True
         return State.YES, self._why_exposed(tags), True
 
-    def _why_exposed(self, tags: list[str]) -> str:
+    def _why_unsure_of_head(self) -> Phrase:
+        line, day = self.line.name, self.advisory.fixed_in.branch
+        if day is None:
+            return Phrase("the branch of %(line)s holds the fix; when the image was built is not known", line=line)
+        return Phrase(
+            "the branch of %(line)s holds the fix since %(day)s; when the image was built is not known",
+            line=line,
+            day=day,
+        )
+
+    def _why_exposed(self, tags: list[str]) -> Phrase:
         release = self.standing.name
         if tags:
-            return f"{release} is older than {tags[0]}, which carries the fix"
+            return Phrase("%(release)s is older than %(tag)s, which carries the fix", release=release, tag=tags[0])
         offered = [
             f"{name} {version}"
             for name, version in self.advisory.fixed_in.distributions.items()
             if self._ships_my_line(name, version)
         ]
         if offered:
-            return f"{release} is affected; no tag of {self.line.name} carries the fix, {offered[0]} does"
-        return f"{release} is affected and {self.line.name} got no fix"
+            return Phrase(
+                "%(release)s is affected; no tag of %(line)s carries the fix, %(offered)s does",
+                release=release,
+                line=self.line.name,
+                offered=offered[0],
+            )
+        return Phrase("%(release)s is affected and %(line)s got no fix", release=release, line=self.line.name)
 
     def _is_mine(self, tag: str) -> bool:
         found = find_release(self.catalogue, tag)
@@ -129,7 +148,7 @@ class Match:
         shipped = shipped_release(self.catalogue, name, version)
         return shipped is not None and self._is_mine(shipped.release)
 
-    def _patched_by_distribution(self) -> str:
+    def _patched_by_distribution(self) -> Phrase | None:
         """Distributions patch ahead of tags: theirs counts where the site builds the very release that they pin."""
         for name, fixed in self.advisory.fixed_in.distributions.items():
             installed = self.facts.distribution_version(name)
@@ -137,8 +156,13 @@ class Match:
             shipped = shipped_release(self.catalogue, name, installed)
             pins = shipped is not None and shipped.release == self.standing.name
             if mine and needed and mine >= needed and self._ships_my_line(name, fixed) and pins:
-                return f"{name} {installed} carries the fix of {name} {fixed}"
-        return ""
+                return Phrase(
+                    "%(name)s %(installed)s carries the fix of %(name)s %(fixed)s",
+                    name=name,
+                    installed=installed,
+                    fixed=fixed,
+                )
+        return None
 
     def _by_package(self) -> Decision | None:
         """A component with a version range is decided by the version that the line runs, where that is known."""
@@ -154,4 +178,5 @@ class Match:
         known = [version for version in versions if version]
         if not known or any(version in specifiers for version in known):
             return None
-        return State.NO, f"{self.line.name} runs {component} {known[-1]}", True
+        runs = {"line": self.line.name, "component": component, "version": known[-1]}
+        return State.NO, Phrase("%(line)s runs %(component)s %(version)s", **runs), True

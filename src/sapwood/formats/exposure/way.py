@@ -5,22 +5,25 @@ import datetime as dt
 from sapwood.formats.catalogue import Applies, Catalogue, Hop, NoPathError, Risk, Step, default_target, find_path
 from sapwood.formats.conditions import evaluate
 from sapwood.formats.exposure.data import Applied, Leg, Standing, State
+from sapwood.formats.phrase import NO_WORDS, Phrase
 from sapwood.formats.sitefacts import SiteFacts
 
 
 def find_way(facts: SiteFacts, catalogue: Catalogue, standing: Standing, as_of: dt.date) -> tuple[tuple[Leg, ...], str]:
     target = default_target(catalogue, as_of)
     if standing.line is None or target is None:
-        return (), standing.why if standing.line is None else "no line is supported"
+        return (), standing.why if standing.line is None else Phrase("no line is supported")
     start = standing.name or standing.line.name
     try:
         hops = find_path(catalogue, start, target.name, on=as_of)
     except NoPathError as error:
-        return (), f"{error.message}. {error.hint}"
+        return (), Phrase.joined(". ", (error.message, error.hint))
     if not hops:
         return (
             (),
-            f"{start} is on the newest supported line" if standing.release is None else "this is the newest release",
+            Phrase("%(start)s is on the newest supported line", start=start)
+            if standing.release is None
+            else Phrase("this is the newest release"),
         )
     return tuple(_leg(facts, hop) for hop in hops), ""
 
@@ -36,15 +39,17 @@ def _applied(facts: SiteFacts, part: Step | Risk) -> Applied | None:
     return None if state is State.NO else Applied(part, state, note)
 
 
-def applies(rule: Applies, facts: SiteFacts) -> tuple[State, str]:
+def applies(rule: Applies, facts: SiteFacts) -> tuple[State, Phrase]:
     """Whether a step or risk applies to a site, with the note to show when that is unknown."""
     if rule.rule is True:
-        return State.YES, ""
+        return State.YES, NO_WORDS
     if rule.rule is None or rule.rule is False:
-        return State.UNKNOWN, f"check by hand: {rule.words}"
+        return State.UNKNOWN, Phrase("check by hand: %(words)s", words=rule.words)
     verdict = evaluate(rule.rule, facts)
     state = State(verdict.answer.value)
     if state is not State.UNKNOWN:
-        return state, ""
-    why = f" ({'; '.join(verdict.reasons)})" if verdict.reasons else ""
-    return state, f"check by hand: {rule.words}{why}"
+        return state, NO_WORDS
+    if not verdict.reasons:
+        return state, Phrase("check by hand: %(words)s", words=rule.words)
+    why = Phrase.joined("; ", verdict.reasons)
+    return state, Phrase("check by hand: %(words)s (%(why)s)", words=rule.words, why=why)

@@ -4,13 +4,13 @@ import datetime as dt
 import logging
 
 from django.db import transaction
-from django.utils.translation import gettext as _
 
 from sapwood.channel import api as channel
 from sapwood.core import audit
 from sapwood.core.data import Actor
 from sapwood.core.errors import SapwoodError
 from sapwood.formats.canonical import canonical_bytes, sha256_hex
+from sapwood.formats.phrase import Phrase, recorded
 from sapwood.formats.sitefacts import SiteFacts
 from sapwood.site.facts import conf, queries
 from sapwood.site.facts.data import NoFactsError
@@ -50,16 +50,17 @@ def look(*, actor: Actor, now: dt.datetime) -> FactsSnapshot | None:
 def record_facts(facts: SiteFacts, *, source: str, actor: Actor, now: dt.datetime) -> FactsSnapshot:
     """Keep facts: the same ones again only move the time at which they were seen."""
     document = facts.to_dict()
+    kept = {**document, **recorded({name: document[name] for name in queries.WORDED})}
     digest = sha256_hex(canonical_bytes(document))
     state = _last_look()
     state.attempted_at, state.error = now, None
     state.save(update_fields=["attempted_at", "error"])
     newest = FactsSnapshot.objects.select_for_update().order_by("-taken_at", "-pk").first()
     if newest is not None and newest.digest == digest and newest.source == source:
-        newest.seen_at = now
-        newest.save(update_fields=["seen_at"])
+        newest.seen_at, newest.document = now, kept  # rows of an older Sapwood hold bare texts
+        newest.save(update_fields=["seen_at", "document"])
         return newest
-    row = FactsSnapshot.objects.create(document=document, digest=digest, source=source, taken_at=now, seen_at=now)
+    row = FactsSnapshot.objects.create(document=kept, digest=digest, source=source, taken_at=now, seen_at=now)
     details = {"digest": digest, "source": source, "release": facts.inferred_release or facts.declared_release}
     audit.record(actor=actor, action="facts.recorded", subject=f"facts:{row.pk}", details=details, at=now)
     return row
@@ -98,7 +99,7 @@ def _inspect() -> tuple[SiteFacts, str]:
         return facts, "tutor"
     file = conf.folder(conf.FACTS_FILE)
     if file is None:
-        raise NoFactsError(_("No site is configured"), hint=_("Set SAPWOOD_TUTOR_ROOT or SAPWOOD_FACTS."))
+        raise NoFactsError(Phrase("No site is configured"), hint=Phrase("Set SAPWOOD_TUTOR_ROOT or SAPWOOD_FACTS."))
     return queries.read_facts(file), "file"
 
 
@@ -106,7 +107,7 @@ def _inspect() -> tuple[SiteFacts, str]:
 def _note_failure(error: SapwoodError, now: dt.datetime) -> None:
     logger.warning("the site could not be inspected: %s", error.code)
     state = _last_look()
-    state.attempted_at, state.error = now, error.as_dict()
+    state.attempted_at, state.error = now, recorded(error.as_dict())
     state.save(update_fields=["attempted_at", "error"])
 
 

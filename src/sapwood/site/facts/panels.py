@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from sapwood.console.phrases import say
 from sapwood.console.registry import MenuEntry, Need, Panel, may, register_menu, register_need, register_panel
 from sapwood.core.clock import system_clock
 from sapwood.formats.exposure import Exposure
@@ -28,7 +29,6 @@ def panel(request: HttpRequest) -> Mapping[str, Any] | None:
         "exposed": screen.exposed(found),
         "picture": screen.path_picture(found),
         "path_words": screen.path_words(found),
-        "path_why": found.path_why,
         "mismatches": len(_mismatches()),
     }
 
@@ -47,7 +47,7 @@ def needs(request: HttpRequest) -> Iterable[Need]:
     look = queries.last_look()
     url = reverse("facts:release")
     if look.error:
-        text = _("Your site could not be inspected: %(reason)s") % {"reason": look.error.get("message", "")}
+        text = _("Your site could not be inspected: %(reason)s") % {"reason": say(look.error.get("message", ""))}
         yield Need("medium", text, url, _("See why"), look.attempted_at)
     elif look.stale(now):
         yield Need(

@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from django.utils.translation import gettext as _
-
 from sapwood.channel import api as channel
 from sapwood.formats import sitefacts
 from sapwood.formats.catalogue import Catalogue
 from sapwood.formats.catalogue.document import MAX_BYTES
 from sapwood.formats.errors import FormatError
 from sapwood.formats.exposure import Exposure, exposure
+from sapwood.formats.phrase import Phrase, recalled
 from sapwood.formats.sitefacts import SiteFacts
 from sapwood.formats.versions import LineOrder
 from sapwood.site.facts.data import NoCatalogueError, NoFactsError, WrongFileError
 from sapwood.site.facts.models import FactsSnapshot, KnownCatalogue, LastLook
 
 NOBODY_LOOKED = dt.timedelta(hours=6)
+WORDED = ("why", "mismatches")  # fields of a facts document that hold sentences; kept as phrases in the database
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ def find_catalogue() -> Catalogue:
         except FormatError:
             continue  # the channel shows it among the refused; the one before still stands
     raise NoCatalogueError(
-        "No release catalogue has been received",
-        hint="Subscribe to the channel `releases` and pull, or give --catalogue FILE.",
+        Phrase("No release catalogue has been received"),
+        hint=Phrase("Subscribe to the channel `releases` and pull, or give --catalogue FILE."),
     )
 
 
@@ -83,13 +83,16 @@ def current_snapshot() -> FactsSnapshot | None:
 def current_facts() -> SiteFacts | None:
     """What is known about this site, or None when nothing is."""
     row = current_snapshot()
-    return SiteFacts.from_dict(row.document) if row else None
+    if row is None:
+        return None
+    return SiteFacts.from_dict({**row.document, **{name: recalled(row.document.get(name)) for name in WORDED}})
 
 
 def last_look() -> Look:
     """How the last look went."""
     state, row = LastLook.objects.filter(pk=1).first(), current_snapshot()
-    return Look(state.attempted_at if state else None, row.seen_at if row else None, state.error if state else None)
+    seen_at = row.seen_at if row else None
+    return Look(state.attempted_at, seen_at, recalled(state.error)) if state else Look(None, seen_at, None)
 
 
 def current_exposure(now: dt.datetime) -> Exposure:
@@ -97,8 +100,8 @@ def current_exposure(now: dt.datetime) -> Exposure:
     facts = current_facts()
     if facts is None:
         raise NoFactsError(
-            _("Nothing is known about this site yet"),
-            hint=_("Set SAPWOOD_TUTOR_ROOT to its Tutor root, or SAPWOOD_FACTS."),
+            Phrase("Nothing is known about this site yet"),
+            hint=Phrase("Set SAPWOOD_TUTOR_ROOT to its Tutor root, or SAPWOOD_FACTS."),
         )
     return exposure(facts, find_catalogue(), now.date())
 
@@ -131,4 +134,7 @@ def _read(path: Path, limit: int) -> bytes:
         with path.open("rb") as file:
             return file.read(limit + 1)
     except OSError as error:
-        raise WrongFileError(f"{path} cannot be read: {error.strerror}", hint="Check the path.") from None
+        raise WrongFileError(
+            Phrase("%(path)s cannot be read: %(reason)s", path=path, reason=error.strerror),
+            hint=Phrase("Check the path."),
+        ) from None

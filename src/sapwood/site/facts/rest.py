@@ -13,6 +13,7 @@ from sapwood.accounts.rest import Needs
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import NotFoundError, UsageError
 from sapwood.formats.exposure import exposure
+from sapwood.formats.phrase import Phrase
 from sapwood.site.facts import api
 from sapwood.site.facts.permissions import VIEW
 
@@ -48,7 +49,9 @@ class ExposureView(APIView):
 def _facts() -> Any:
     facts = api.current_facts()
     if facts is None:
-        raise NotFoundError("Nothing is known about this site yet", hint="Set SAPWOOD_TUTOR_ROOT or SAPWOOD_FACTS.")
+        raise NotFoundError(
+            Phrase("Nothing is known about this site yet"), hint=Phrase("Set SAPWOOD_TUTOR_ROOT or SAPWOOD_FACTS.")
+        )
     return facts
 
 

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from sapwood.console import charts, figures
 from sapwood.formats.exposure import Applied, Exposure, Leg, State, Threat
+from sapwood.formats.sitefacts import SiteFacts
 
 RATINGS = {
     "critical": gettext_lazy("critical"),
@@ -34,6 +37,55 @@ AUTOMATION = {
     "distribution": gettext_lazy("done by the installer"),
     "distribution-local": gettext_lazy("done by the installer, except on Kubernetes"),
 }
+
+FACTS = {
+    "branches": gettext_lazy("Branches"),
+    "build": gettext_lazy("Build"),
+    "components": gettext_lazy("Other services"),
+    "database": gettext_lazy("Database"),
+    "database.engine": gettext_lazy("Database: engine"),
+    "database.host_kind": gettext_lazy("Database: who runs it"),
+    "database.version": gettext_lazy("Database: version"),
+    "declared_release": gettext_lazy("Declared release"),
+    "deployment.orchestrator": gettext_lazy("Docker or Kubernetes"),
+    "distribution": gettext_lazy("Installed by"),
+    "host.python": gettext_lazy("Python of the installer"),
+    "images": gettext_lazy("Images"),
+    "inferred_release": gettext_lazy("Inferred release"),
+    "languages": gettext_lazy("Languages"),
+    "patches": gettext_lazy("Patches"),
+    "patches.commit": gettext_lazy("Patches: commits"),
+    "patches.environment": gettext_lazy("Patches: of plugins"),
+    "plugins": gettext_lazy("Plugins"),
+    "site_count": gettext_lazy("Number of sites"),
+    "tutor_version": gettext_lazy("Version of Tutor"),
+}
+FIELDS = {
+    "custom_image": gettext_lazy("own image"),
+    "engine": gettext_lazy("engine"),
+    "host_kind": gettext_lazy("run by"),
+    "kind": gettext_lazy("kind"),
+    "line": gettext_lazy("line"),
+    "mounted": gettext_lazy("mounted"),
+    "name": gettext_lazy("name"),
+    "ref": gettext_lazy("ref"),
+    "repository": gettext_lazy("repository"),
+    "search": gettext_lazy("search"),
+    "version": gettext_lazy("version"),
+}
+VALUES = {
+    "branch": gettext_lazy("branch"),
+    "bundled": gettext_lazy("the installer"),
+    "commit": gettext_lazy("commit"),
+    "environment": gettext_lazy("environment"),
+    "external": gettext_lazy("somebody else"),
+    "fork": gettext_lazy("fork"),
+    "tag": gettext_lazy("tag"),
+    "True": gettext_lazy("yes"),
+    "False": gettext_lazy("no"),
+}
+WORDED = ("host_kind", "kind", "mounted", "custom_image")  # fields whose values are words, not names
+SHOWN = ("distribution", "build", "database", "components", "languages", "plugins", "images", "patches")
 
 
 @dataclass(frozen=True)
@@ -67,6 +119,18 @@ def standing(found: Exposure) -> Standing:
         level = "bad"
     sentence = _("You run %(release)s: %(support)s.") % {"release": name, "support": words}
     return Standing(name, level, words, sentence)
+
+
+def planned_end(found: Exposure) -> str:
+    """When the next line is planned to end this one's support; empty when nobody said."""
+    end = found.support.planned_end
+    if not end:
+        return ""
+    if figures.is_month(end):
+        words = _("The next line, which ends this one's support, is planned for %(month)s.")
+        return words % {"month": figures.planned(end)}
+    words = _("The next line, which ends this one's support, is planned for %(day)s.")
+    return words % {"day": figures.planned(end)}
 
 
 def exposed(found: Exposure) -> str:
@@ -171,3 +235,48 @@ def _part(item: Applied) -> dict[str, Any]:
         "level": HARM_LEVELS.get(harm, "info"),
         "automation": AUTOMATION.get(automation, automation),
     }
+
+
+def fact_name(path: str) -> Any:
+    """What a fact is called; one of a single plugin or patch carries its name."""
+    kind, _dot, rest = path.partition(".")
+    if kind == "plugins" and rest.endswith(".version"):
+        return _("Plugin %(name)s: version") % {"name": rest.removesuffix(".version")}
+    if kind == "patches" and path not in FACTS:
+        return _("Patches: %(name)s") % {"name": rest}
+    return FACTS.get(path, path)
+
+
+def fact_rows(facts: SiteFacts) -> list[tuple[Any, list[SafeString]]]:
+    """The plain facts for a list: the name of each, and its parts as words."""
+    data = facts.to_dict()
+    return [(fact_name(name), _parts(data[name])) for name in SHOWN if data.get(name)]
+
+
+def _parts(value: Any) -> list[SafeString]:
+    if isinstance(value, list):
+        return [_part_of(item) for item in value]
+    return [format_html("{} {}", FIELDS.get(key, key), _shown(key, item)) for key, item in value.items() if _told(item)]
+
+
+def _part_of(item: Any) -> SafeString:
+    if not isinstance(item, dict):
+        return _identifier(item)
+    return format_html_join(" ", "{}", ((_shown(key, part),) for key, part in item.items() if _told(part)))
+
+
+def _shown(key: str, value: Any) -> SafeString:
+    if isinstance(value, dict):
+        pairs = ((FIELDS.get(name, name), _shown(name, item)) for name, item in value.items() if _told(item))
+        return format_html_join(", ", "{} {}", pairs)
+    if key in WORDED and str(value) in VALUES:
+        return format_html("{}", VALUES[str(value)])
+    return _identifier(value)
+
+
+def _identifier(value: Any) -> SafeString:
+    return format_html('<bdi dir="ltr">{}</bdi>', value)
+
+
+def _told(value: Any) -> bool:
+    return value not in (None, "", [], {})

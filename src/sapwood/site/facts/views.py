@@ -28,12 +28,13 @@ def release(request: HttpRequest) -> HttpResponse:
         "may_refresh": may(request, REFRESH),
         "snapshot": snapshot,
         "facts": facts,
-        "known": _known(facts.to_dict()) if facts else [],
-        "why": sorted(facts.why.items()) if facts else [],
+        "known": screen.fact_rows(facts) if facts else [],
+        "why": [(screen.fact_name(name), why) for name, why in sorted(facts.why.items())] if facts else [],
     }
     if isinstance(found, Exposure):
         context |= {
             "found": found,
+            "planned_end": screen.planned_end(found),
             "standing": screen.standing(found),
             "exposed": screen.exposed(found),
             "picture": screen.path_picture(found),
@@ -61,26 +62,3 @@ def look(request: HttpRequest) -> HttpResponse:
     else:
         messages.success(request, _("The site was inspected."))
     return redirect("facts:release")
-
-
-def _known(data: dict[str, object]) -> list[tuple[str, str]]:
-    """The plain facts for a list: words, not structures."""
-    rows = []
-    for name in ("distribution", "build", "database", "components", "languages", "plugins", "images", "patches"):
-        value = data.get(name)
-        if value:
-            rows.append((name, "; ".join(_words(value))))
-    return rows
-
-
-def _words(value: object) -> list[str]:
-    if isinstance(value, dict):
-        pairs = ((key, _words(item)) for key, item in value.items() if item not in (None, "", [], {}))
-        return [f"{key} {', '.join(item)}" for key, item in pairs]
-    if isinstance(value, list):
-        return [" ".join(_flat(item)) for item in value]
-    return [str(value)]
-
-
-def _flat(value: object) -> list[str]:
-    return [str(item) for item in value.values() if item] if isinstance(value, dict) else [str(value)]

@@ -19,6 +19,7 @@ from sapwood.commons.announcements.staging import hand_over, hand_over_test
 from sapwood.core import audit
 from sapwood.core.data import Actor, ActorKind
 from sapwood.formats.announcement import Kind
+from sapwood.formats.phrase import Phrase
 
 
 @transaction.atomic
@@ -26,13 +27,13 @@ def approve(announcement_uuid: uuid.UUID, *, sha256: str, actor: Actor, now: dt.
     """Give one's word for exactly this text. For the security channel it must be a person who did not write it."""
     revision = open_revision(announcement_uuid, sha256)
     if revision.state == State.DRAFT:
-        raise WrongStateError("The draft has not been submitted.", hint="Submit it for approval first.")
+        raise WrongStateError(Phrase("The draft has not been submitted."), hint=Phrase("Submit it for approval first."))
     if needs_second_person(revision) and (
         actor.kind is not ActorKind.PERSON or identity(actor) in revision.author_keys
     ):
         raise SecondPersonError(
-            "What goes to the security channel is approved by a person who did not write it.",
-            hint="Ask a colleague to approve it.",
+            Phrase("What goes to the security channel is approved by a person who did not write it."),
+            hint=Phrase("Ask a colleague to approve it."),
         )
     row = audit.record(
         actor=actor,
@@ -60,7 +61,7 @@ def stage(announcement_uuid: uuid.UUID, *, sha256: str, actor: Actor, now: dt.da
     if problems:
         raise AnnouncementInvalidError(problems)
     if not is_approved(revision):
-        raise WrongStateError("This text has not been approved.", hint="Have it approved first.")
+        raise WrongStateError(Phrase("This text has not been approved."), hint=Phrase("Have it approved first."))
     _demand_consent(revision)
     revision.state, revision.staged_at = State.STAGED, now
     revision.save(update_fields=["state", "staged_at"])
@@ -121,5 +122,6 @@ def has_consent(revision: Revision) -> bool:
 def _demand_consent(revision: Revision) -> None:
     if not has_consent(revision):
         raise ConsentMissingError(
-            f"{revision.organisation} has not agreed to exactly this text.", hint="Ask for its consent first."
+            Phrase("%(organisation)s has not agreed to exactly this text.", organisation=revision.organisation),
+            hint=Phrase("Ask for its consent first."),
         )

@@ -12,6 +12,7 @@ from sapwood.commons.announcements.errors import ChangedError, WrongStateError
 from sapwood.commons.announcements.models import ImportedEntry, Revision
 from sapwood.core import audit
 from sapwood.core.data import Actor
+from sapwood.formats.phrase import Phrase
 
 
 @transaction.atomic
@@ -23,7 +24,9 @@ def take_theirs(announcement_uuid: uuid.UUID, *, sha256: str, seen: str, actor: 
     row = _undecided(announcement_uuid, seen)
     newest = newest_of(row)
     if newest is None or not row.theirs:
-        raise WrongStateError("There is no text to put it into.", hint="Wait for the next reading of the source.")
+        raise WrongStateError(
+            Phrase("There is no text to put it into."), hint=Phrase("Wait for the next reading of the source.")
+        )
     revision = save_draft(
         with_words(read_document(newest.raw), row.locale, row.theirs),
         slug=newest.announcement.slug,
@@ -48,9 +51,13 @@ def _undecided(announcement_uuid: uuid.UUID, seen: str) -> ImportedEntry:
     rows = ImportedEntry.objects.select_for_update().select_related("announcement", "source")
     row = rows.filter(announcement__uuid=announcement_uuid, conflict=True).order_by("pk").first()
     if row is None:
-        raise WrongStateError("Nothing is to be decided here.", hint="Somebody else may have decided it.")
+        raise WrongStateError(
+            Phrase("Nothing is to be decided here."), hint=Phrase("Somebody else may have decided it.")
+        )
     if row.fingerprint != seen:
-        raise ChangedError("The source changed again since you looked at it.", hint="Look at its new words first.")
+        raise ChangedError(
+            Phrase("The source changed again since you looked at it."), hint=Phrase("Look at its new words first.")
+        )
     return row
 
 

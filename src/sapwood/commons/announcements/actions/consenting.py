@@ -14,6 +14,7 @@ from sapwood.commons.announcements.models import Answer, CaseStudyConsent, Revis
 from sapwood.core import audit, jobs
 from sapwood.core.data import JSON, Actor, ActorKind
 from sapwood.formats.announcement import Kind
+from sapwood.formats.phrase import Phrase
 
 VALID_FOR: Final = dt.timedelta(days=30)
 MAIL_JOB: Final = "announcements.ask_consent"
@@ -27,10 +28,10 @@ def ask_consent(
     """Send the organisation a link to exactly this text. The link goes to its mailbox only, never to a screen here."""
     revision = open_revision(announcement_uuid, sha256)
     if revision.kind != Kind.CASE_STUDY.value:
-        raise WrongStateError("Only a case study needs an organisation's consent.")
+        raise WrongStateError(Phrase("Only a case study needs an organisation's consent."))
     if revision.state == State.DRAFT:
         raise WrongStateError(
-            "The draft has not been submitted.", hint="Submit it, so that it does not change any more."
+            Phrase("The draft has not been submitted."), hint=Phrase("Submit it, so that it does not change any more.")
         )
     row = CaseStudyConsent.objects.create(
         announcement=revision.announcement,
@@ -62,14 +63,18 @@ def consent_for(token: str, *, now: dt.datetime) -> CaseStudyConsent:
     try:
         key = uuid.UUID(_SIGNER.unsign(token))
     except (BadSignature, ValueError):
-        raise ConsentLinkError("This link is not one of ours.", hint="Copy the whole link from the mail.") from None
+        raise ConsentLinkError(
+            Phrase("This link is not one of ours."), hint=Phrase("Copy the whole link from the mail.")
+        ) from None
     row = CaseStudyConsent.objects.select_related("announcement").filter(uuid=key).first()
     if row is None or row.answer != Answer.WAITING:
-        raise ConsentLinkError("This link was used already.", hint="Ask whoever sent it for a new one.")
+        raise ConsentLinkError(Phrase("This link was used already."), hint=Phrase("Ask whoever sent it for a new one."))
     if row.expires_at <= now:
-        raise ConsentLinkError("This link is too old.", hint="Ask whoever sent it for a new one.")
+        raise ConsentLinkError(Phrase("This link is too old."), hint=Phrase("Ask whoever sent it for a new one."))
     if not _is_present_text(row):
-        raise ConsentLinkError("The text was changed after this link was sent.", hint="A new link will follow.")
+        raise ConsentLinkError(
+            Phrase("The text was changed after this link was sent."), hint=Phrase("A new link will follow.")
+        )
     return row
 
 
@@ -84,7 +89,7 @@ def answer_consent(
     )
     answer = Answer.AGREED if agreed else Answer.REFUSED
     if not locked.update(answer=answer, answered_at=now, answered_by=name[:200], comment=comment[:5000]):
-        raise ConsentLinkError("This link was used already.", hint="Ask whoever sent it for a new one.")
+        raise ConsentLinkError(Phrase("This link was used already."), hint=Phrase("Ask whoever sent it for a new one."))
     audit.record(
         actor=Actor(ActorKind.PERSON, f"consent:{row.uuid}", row.organisation),
         action="announcements.consent_agreed" if agreed else "announcements.consent_refused",

@@ -21,6 +21,7 @@ from sapwood.core.errors import ConflictError, SapwoodError
 from sapwood.core.feeds import Feed, FeedEntry, KnownEntry, Sighting, recognise
 from sapwood.core.markup import check_url, clean_text
 from sapwood.formats.canonical import JSON, sha256_hex
+from sapwood.formats.phrase import Phrase, recorded
 
 TITLE_CHARS: Final = 200
 SLUG_CHARS: Final = 60
@@ -32,15 +33,23 @@ def add_source(source: Source, *, actor: Actor, now: dt.datetime) -> Source:
     """Add a feed or blog to read. Only one may be trusted, and never for the security channel."""
     report = check_url(source.url)
     if not report.ok and not source.allow_private:
-        raise ConflictError(f"The address is not usable: {report.why}.", hint="Give an https address.")
+        raise ConflictError(
+            Phrase("The address is not usable: %(why)s.", why=report.why), hint=Phrase("Give an https address.")
+        )
     if source.trusted and source.channel == Channel.SECURITY:
-        raise TrustError("Nothing goes to the security channel by rule.", hint="Leave out the trust, or the channel.")
+        raise TrustError(
+            Phrase("Nothing goes to the security channel by rule."), hint=Phrase("Leave out the trust, or the channel.")
+        )
     if source.trusted and Source.objects.filter(trusted=True).exists():
-        raise TrustError("Another source is trusted already.", hint="Remove it first: one is the most.")
+        raise TrustError(Phrase("Another source is trusted already."), hint=Phrase("Remove it first: one is the most."))
     if Source.objects.filter(name=source.name).exists():
-        raise ConflictError(f"There is a source called {source.name!r}.", hint="Choose another name.")
+        raise ConflictError(
+            Phrase("There is a source called %(name)s.", name=repr(source.name)), hint=Phrase("Choose another name.")
+        )
     if source.channel not in Channel.values or not is_locale(source.locale):
-        raise ConflictError("The channel or the language is not known.", hint="See 'sapwood announce sources --help'.")
+        raise ConflictError(
+            Phrase("The channel or the language is not known."), hint=Phrase("See 'sapwood announce sources --help'.")
+        )
     source.save(force_insert=True)
     details: dict[str, JSON] = {"name": source.name, "channel": source.channel, "trusted": source.trusted}
     audit.record(actor=actor, action="announcements.add_source", subject=str(source.uuid), details=details, at=now)
@@ -97,7 +106,7 @@ def _take_entry(source: Source, entry: FeedEntry, *, actor: Actor, now: dt.datet
     sighting, known = recognise(entry, _candidates(source, entry))
     row = _row_of(source, known) if known is not None else None
     if sighting is Sighting.REUSED:
-        note = "Its identifier was used before for something else; this one was given its own."
+        note = Phrase("Its identifier was used before for something else; this one was given its own.")
         entry = replace(entry, guid=f"{entry.guid[:500]}#{entry.fingerprint[:16]}", problems=(*entry.problems, note))
         row = _row_of(source, entry)  # on the next poll it is the same again
         if row is not None:
@@ -107,9 +116,9 @@ def _take_entry(source: Source, entry: FeedEntry, *, actor: Actor, now: dt.datet
         row.save(update_fields=["seen_at"])
         return row, sighting
     if row is not None and sighting is Sighting.MOVED:
-        note = f"It moved: it was known as {row.guid[:200]}."
+        note = Phrase("It moved: it was known as %(guid)s.", guid=row.guid[:200])
         row.guid, row.guid_sha256 = entry.guid, sha256_hex(entry.guid.encode())
-        row.url, row.seen_at, row.problems = entry.url, now, [*row.problems, note][-20:]
+        row.url, row.seen_at, row.problems = entry.url, now, [*row.problems, recorded(note)][-20:]
         row.save()
         return row, sighting
     row = row or ImportedEntry(source=source, guid=entry.guid, guid_sha256=sha256_hex(entry.guid.encode()))
@@ -119,7 +128,7 @@ def _take_entry(source: Source, entry: FeedEntry, *, actor: Actor, now: dt.datet
 
 def _write(source: Source, row: ImportedEntry, entry: FeedEntry, *, actor: Actor, now: dt.datetime) -> None:
     row.url, row.title, row.fingerprint = entry.url, entry.title[:300], entry.fingerprint
-    row.published_at, row.seen_at, row.problems = entry.published_at, now, list(entry.problems)
+    row.published_at, row.seen_at, row.problems = entry.published_at, now, recorded(entry.problems)
     row.locale, text = entry.language if is_locale(entry.language) else source.locale, words_of(entry)
     newest = newest_of(row)
     if newest is not None and newest.sha256 != row.written_sha256:
@@ -191,7 +200,7 @@ def _go_straight(source: Source, row: ImportedEntry, *, now: dt.datetime) -> boo
             approve(key, sha256=sha256, actor=rule, now=now)
             stage(key, sha256=sha256, actor=rule, now=now)
     except SapwoodError as error:
-        row.problems = [*row.problems, error.message]
+        row.problems = [*row.problems, recorded(error.message)]
         row.save(update_fields=["problems"])
         return False
     return True

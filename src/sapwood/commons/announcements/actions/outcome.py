@@ -17,6 +17,7 @@ from sapwood.core.data import Actor
 from sapwood.core.errors import SapwoodError
 from sapwood.formats.canonical import canonical_bytes, sha256_hex
 from sapwood.formats.documents import parse_document
+from sapwood.formats.phrase import Phrase
 
 
 @dataclass(frozen=True)
@@ -117,21 +118,24 @@ def retract(
     """Take an announcement back. In the security channel the first person asks and a second one confirms."""
     announcement = Announcement.objects.select_for_update().filter(uuid=announcement_uuid).first()
     if announcement is None:
-        raise AnnouncementNotFoundError(f"There is no announcement {announcement_uuid}.")
+        raise AnnouncementNotFoundError(Phrase("There is no announcement %(name)s.", name=announcement_uuid))
     rows = announcement.revisions.filter(state__in=(State.STAGED, State.PUBLISHED)).order_by("-number")
     newest = rows.first()
     row = Retraction.objects.filter(announcement=announcement).first()
     if row is not None and row.staged_at is not None:
         return row
     if newest is None:
-        raise NothingToRetractError("This announcement never left the house.", hint="Discard its draft instead.")
+        raise NothingToRetractError(
+            Phrase("This announcement never left the house."), hint=Phrase("Discard its draft instead.")
+        )
     if row is None:
         row = _ask(announcement, newest.channel, reason, actor, now, urgent=urgent)
         if newest.channel == Channel.SECURITY:
             return row
     elif row.asked_key == identity(actor):
         raise SecondPersonError(
-            "Taking back what is in the security channel needs a second person.", hint="Ask a colleague to confirm it."
+            Phrase("Taking back what is in the security channel needs a second person."),
+            hint=Phrase("Ask a colleague to confirm it."),
         )
     row.raw = _document(row)
     row.sha256, row.staged_at = sha256_hex(row.raw), now

@@ -17,6 +17,7 @@ from sapwood.core.data import Actor
 from sapwood.core.feeds import Feed, FeedState, Outcome, Polled, Sighting, Walk, poll
 from sapwood.core.http import HttpClient
 from sapwood.formats.canonical import JSON
+from sapwood.formats.phrase import Phrase, recorded
 
 STRAIGHT_PER_POLL: Final = 5
 REPORTED: Final = 50
@@ -140,7 +141,9 @@ def _read_posts(reading: _Reading, state: FeedState) -> Polled:
     else:
         return polled
     if not at_end:
-        reading.problems.append(f"{walk.pages} pages of posts were read; the rest follows at the next reading.")
+        reading.problems.append(
+            Phrase("%(n)s pages of posts were read; the rest follows at the next reading.", n=walk.pages)
+        )
     following = walk.finished() if at_end else walk
     # What the first page was like says something of the next reading only if that asks the same, and it was all.
     same = at_end and following.since == source.modified_after and walk.pages == (1 if walk.since is None else 2)
@@ -203,8 +206,8 @@ def _remember(source: Source, polled: Polled, report: dict[str, JSON], now: dt.d
         gone=state.gone,
         read_until=None,
         last_good_at=source.last_good_at if polled.error else now,
-        last_error={**polled.error.as_dict(), "at": now.isoformat()} if polled.error else None,
-        report=report,
+        last_error=recorded({**polled.error.as_dict(), "at": now.isoformat()}) if polled.error else None,
+        report=recorded(report),
     )
 
 

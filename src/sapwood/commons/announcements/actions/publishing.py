@@ -22,6 +22,7 @@ from sapwood.commons.announcements.models import Announcement, Relation, Revisio
 from sapwood.commons.announcements.queries import live_budgets, newest
 from sapwood.core.data import Actor
 from sapwood.core.errors import SapwoodError
+from sapwood.formats.phrase import Phrase
 
 
 def publish_folder(
@@ -58,8 +59,13 @@ def budget_warnings(now: dt.datetime) -> list[Problem]:
     """One warning for each audience that has more to read than it will."""
     return [
         Problem(
-            f"{budget.audience.capitalize()} would have {budget.live} live items, {budget.limit} is the budget.",
-            "Let some expire, or retract what nobody needs.",
+            Phrase(
+                "%(audience)s would have %(live)s live items, %(limit)s is the budget.",
+                audience=budget.audience.capitalize(),
+                live=budget.live,
+                limit=budget.limit,
+            ),
+            Phrase("Let some expire, or retract what nobody needs."),
         )
         for budget in live_budgets(now)
         if budget.over
@@ -72,8 +78,8 @@ def stale_warnings(lines: list[FolderLine]) -> list[Problem]:
     found = []
     for revision in newest(*State.values).filter(announcement__uuid__in=keys).order_by("announcement__slug"):
         for locale, made_from in sorted(stale_locales(revision).items()):
-            message = f"This translates revision {made_from}; the text has changed since."
-            hint = f"Look it over, then set of_revision: {revision.number}."
+            message = Phrase("This translates revision %(made_from)s; the text has changed since.", made_from=made_from)
+            hint = Phrase("Look it over, then set of_revision: %(revision)s.", revision=revision.number)
             found.append(Problem(message, hint, f"{revision.announcement.slug}.{locale}.md", 1))
     return found
 
@@ -88,8 +94,12 @@ def channel_warnings(lines: list[FolderLine]) -> list[Problem]:
             reference.target for reference in revision.references.all() if reference.relation == Relation.SUPERSEDES
         ]
         for other in newest(*State.values).filter(announcement__uuid__in=targets).exclude(channel=revision.channel):
-            message = f"It cannot replace {other.announcement.slug}, which is in the channel {other.channel}."
-            found.append(Problem(message, "Retract that one instead.", f"{revision.announcement.slug}.md", 1))
+            message = Phrase(
+                "It cannot replace %(slug)s, which is in the channel %(channel)s.",
+                slug=other.announcement.slug,
+                channel=other.channel,
+            )
+            found.append(Problem(message, Phrase("Retract that one instead."), f"{revision.announcement.slug}.md", 1))
     return found
 
 
@@ -106,7 +116,11 @@ def _publish(
         with transaction.atomic():
             return _take(item, actor=actor, second=second, now=now), None
     except SapwoodError as error:
-        return FolderLine(item.slug, Outcome.INVALID), Problem(error.message, error.hint, f"{item.slug}.md", 1)
+        return FolderLine(item.slug, Outcome.INVALID), _refusal(error, item)
+
+
+def _refusal(error: SapwoodError, item: AnnouncementFile) -> Problem:
+    return Problem(Phrase.verbatim(error.message), Phrase.verbatim(error.hint), f"{item.slug}.md", 1)
 
 
 def _take(item: AnnouncementFile, *, actor: Actor, second: Actor | None, now: dt.datetime) -> FolderLine:

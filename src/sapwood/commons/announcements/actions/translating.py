@@ -12,6 +12,7 @@ from sapwood.commons.announcements.errors import AnnouncementNotFoundError, Tran
 from sapwood.commons.announcements.models import Revision
 from sapwood.core.data import Actor
 from sapwood.formats.canonical import JSON
+from sapwood.formats.phrase import Phrase
 
 
 @transaction.atomic
@@ -35,12 +36,13 @@ def translate(
         .first()
     )
     if newest is None:
-        raise AnnouncementNotFoundError(f"There is no announcement {announcement_uuid}.")
+        raise AnnouncementNotFoundError(Phrase("There is no announcement %(name)s.", name=announcement_uuid))
     document = read_document(newest.raw)
     texts: dict[str, dict[str, JSON]] = dict(document["texts"])
     if texts.get(locale, {}).get("origin", "author") == "author" and locale in texts:
         raise TranslationFileError(
-            f"{locale} is the language of the author's own text.", hint="Edit the announcement instead."
+            Phrase("%(locale)s is the language of the author's own text.", locale=locale),
+            hint=Phrase("Edit the announcement instead."),
         )
     texts[locale] = {"of_revision": newest.number, **text}
     return save_draft(

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from django.db import transaction
 
@@ -27,7 +27,14 @@ from sapwood.core import audit
 from sapwood.core.data import Actor
 from sapwood.core.errors import ConflictError, UsageError
 from sapwood.formats.canonical import JSON, sha256_hex
+from sapwood.formats.phrase import Phrase
 from sapwood.formats.publication import pick_locale
+
+_LEFT: Mapping[State, Callable[[int], Phrase]] = {
+    State.STAGED: lambda number: Phrase("Revision %(number)s is staged.", number=number),
+    State.PUBLISHED: lambda number: Phrase("Revision %(number)s is published.", number=number),
+    State.RETRACTED: lambda number: Phrase("Revision %(number)s is retracted.", number=number),
+}
 
 
 @transaction.atomic
@@ -48,7 +55,9 @@ def save_draft(
     announcement = _announcement_of(document, slug, now)
     current = announcement.revisions.order_by("-number").first()
     if seen_sha256 is not None and current is not None and current.sha256 != seen_sha256:
-        raise ChangedError("Somebody changed this text in the meantime.", hint="Look at their text, then edit again.")
+        raise ChangedError(
+            Phrase("Somebody changed this text in the meantime."), hint=Phrase("Look at their text, then edit again.")
+        )
     base = announcement.revisions.exclude(state__in=OPEN_STATES).order_by("-number").first()
     is_open = current is not None and current.state in OPEN_STATES
     number = current.number if current and is_open else (current.number if current else 0) + 1
@@ -119,11 +128,13 @@ def open_revision(announcement_uuid: uuid.UUID, sha256: str) -> Revision:
         .first()
     )
     if found is None:
-        raise AnnouncementNotFoundError(f"There is no announcement {announcement_uuid}.")
+        raise AnnouncementNotFoundError(Phrase("There is no announcement %(name)s.", name=announcement_uuid))
     if found.state not in OPEN_STATES:
-        raise WrongStateError(f"Revision {found.number} is {found.state.lower()}.", hint="Edit it to start a new one.")
+        raise WrongStateError(_LEFT[State(found.state)](found.number), hint=Phrase("Edit it to start a new one."))
     if found.sha256 != sha256:
-        raise ChangedError("The text changed since you looked at it.", hint="Look at the new text, then decide.")
+        raise ChangedError(
+            Phrase("The text changed since you looked at it."), hint=Phrase("Look at the new text, then decide.")
+        )
     return found
 
 
@@ -137,13 +148,19 @@ def _announcement_of(document: Mapping[str, JSON], slug: str, now: dt.datetime) 
     known = Announcement.objects.select_for_update().filter(uuid=key).first()
     if known is None:
         if not SLUG.fullmatch(slug) or len(slug) > MAX_SLUG_CHARS:
-            raise UsageError(f"{slug!r} is not a slug.", hint="Use lower case letters, digits and hyphens.")
+            raise UsageError(
+                Phrase("%(slug)s is not a slug.", slug=repr(slug)),
+                hint=Phrase("Use lower case letters, digits and hyphens."),
+            )
         if Announcement.objects.filter(slug=slug).exists():
-            raise ConflictError(f"Another announcement is called {slug!r}.", hint="Choose another slug.")
+            raise ConflictError(
+                Phrase("Another announcement is called %(slug)s.", slug=repr(slug)), hint=Phrase("Choose another slug.")
+            )
         return Announcement.objects.create(uuid=key, slug=slug, created_at=now)
     if known.slug != slug:
         raise ConflictError(
-            f"{key} is already known as {known.slug!r}.", hint="Keep the file's name, or give it a fresh uuid."
+            Phrase("%(key)s is already known as %(slug)s.", key=key, slug=repr(known.slug)),
+            hint=Phrase("Keep the file's name, or give it a fresh uuid."),
         )
     return known
 

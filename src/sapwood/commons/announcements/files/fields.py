@@ -10,6 +10,7 @@ from typing import Final
 from sapwood.commons.announcements.data import AnnouncementFile
 from sapwood.commons.announcements.files.frontmatter import FrontMatter
 from sapwood.formats.canonical import JSON
+from sapwood.formats.phrase import Phrase
 
 Resolve = Callable[[str], uuid.UUID | None]
 
@@ -83,7 +84,11 @@ def locale_of(front: FrontMatter) -> str:
     locale = front.values.get("locale", "en")
     if isinstance(locale, str) and is_locale(locale):
         return locale
-    front.problem("locale", f"{locale!r} is not a language tag.", "Write one such as en or es-419.")
+    front.problem(
+        "locale",
+        Phrase("%(locale)s is not a language tag.", locale=repr(locale)),
+        Phrase("Write one such as en or es-419."),
+    )
     return "en"
 
 
@@ -104,7 +109,11 @@ def instant(front: FrontMatter, path: str, value: JSON) -> JSON:
             found = None
         if found is not None and found.tzinfo is not None:
             return found.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
-    front.problem(path, f"{value!r} is not an instant.", "Write 2026-12-09 or 2026-12-09T15:00:00Z.")
+    front.problem(
+        path,
+        Phrase("%(value)s is not an instant.", value=repr(value)),
+        Phrase("Write 2026-12-09 or 2026-12-09T15:00:00Z."),
+    )
     return "1970-01-01T00:00:00Z"
 
 
@@ -112,7 +121,7 @@ def _text(front: FrontMatter, *, author: bool) -> dict[str, JSON]:
     names = ("title", "summary", "origin") if author else _TEXT_NAMES
     text: dict[str, JSON] = {name: front.values[name] for name in names if front.values.get(name) is not None}
     if "title" not in text:
-        front.problem("title", "The title is missing.", "Add title: …")
+        front.problem("title", Phrase("The title is missing."), Phrase("Add title: …"))
         text["title"] = "?"
     if not author:
         text.setdefault("origin", "community")
@@ -120,7 +129,9 @@ def _text(front: FrontMatter, *, author: bool) -> dict[str, JSON]:
         if isinstance(of_revision, int) and not isinstance(of_revision, bool) and of_revision > 0:
             text["of_revision"] = of_revision
         elif of_revision is not None:
-            front.problem("of_revision", "of_revision is not a revision.", "Write the number that was translated.")
+            front.problem(
+                "of_revision", Phrase("of_revision is not a revision."), Phrase("Write the number that was translated.")
+            )
     if front.body:
         text["body"] = front.body
     return text
@@ -131,8 +142,12 @@ def _uuid(front: FrontMatter) -> str:
     try:
         return str(uuid.UUID(str(value)))
     except ValueError:
-        said = "is missing" if value is None else f"{value!r} is not a UUID"
-        front.problem("uuid", f"The uuid {said}.", "'sapwood announce new SLUG' writes a file with a fresh one.")
+        missing, wrong = Phrase("The uuid is missing."), Phrase("The uuid %(value)s is not a UUID.", value=repr(value))
+        front.problem(
+            "uuid",
+            missing if value is None else wrong,
+            Phrase("'sapwood announce new SLUG' writes a file with a fresh one."),
+        )
         return str(uuid.UUID(int=0))
 
 
@@ -141,7 +156,11 @@ def _part(front: FrontMatter, name: str, names: tuple[str, ...], instants: tuple
     if value is None:
         return None
     if not isinstance(value, dict):
-        front.problem(name, f"{name} must be a list of names and values.", f"Write {names[0]}: … below it, indented.")
+        front.problem(
+            name,
+            Phrase("%(name)s must be a list of names and values.", name=name),
+            Phrase("Write %(name)s: … below it, indented.", name=names[0]),
+        )
         return None
     _only(front, name, value, names)
     return {
@@ -155,7 +174,11 @@ def _entries(front: FrontMatter, name: str, value: JSON, names: tuple[str, ...])
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        front.problem(name, f"{name} must be a list.", f"Start each entry with '- {names[0]}: …'.")
+        front.problem(
+            name,
+            Phrase("%(name)s must be a list.", name=name),
+            Phrase("Start each entry with '- %(name)s: …'.", name=names[0]),
+        )
         return []
     for index, item in enumerate(value):
         _only(front, f"{name}[{index}]", item, names)
@@ -169,7 +192,11 @@ def _others(front: FrontMatter, name: str, value: JSON, resolve: Resolve) -> lis
         path = f"{name}[{index}]" if isinstance(value, list) else name
         other = _uuid_or_none(str(entry)) or resolve(str(entry))
         if other is None:
-            front.problem(path, f"There is no announcement {str(entry)!r}.", "Name one by its slug or its uuid.")
+            front.problem(
+                path,
+                Phrase("There is no announcement %(name)s.", name=repr(str(entry))),
+                Phrase("Name one by its slug or its uuid."),
+            )
         else:
             found.append(str(other))
     return found
@@ -186,5 +213,11 @@ def _only(front: FrontMatter, path: str, values: Mapping[str, JSON], names: tupl
     for name in values:
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"Known are: {', '.join(names)}."
-            front.problem(f"{path}.{name}" if path else name, f"{name!r} is not a known name.", hint)
+            hint = (
+                Phrase("Did you mean %(near)s?", near=repr(near[0]))
+                if near
+                else Phrase("Known are: %(names)s.", names=", ".join(names))
+            )
+            front.problem(
+                f"{path}.{name}" if path else name, Phrase("%(name)s is not a known name.", name=repr(name)), hint
+            )

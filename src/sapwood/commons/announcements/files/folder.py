@@ -13,6 +13,7 @@ from sapwood.commons.announcements.files.fields import Resolve, document_of, is_
 from sapwood.commons.announcements.files.frontmatter import MAX_FILE_BYTES, FrontMatter, read_front_matter
 from sapwood.core.errors import UsageError
 from sapwood.formats.canonical import JSON
+from sapwood.formats.phrase import Figure, Phrase
 
 MAX_FILES: Final = 5_000
 SLUG: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
@@ -31,7 +32,10 @@ def read_folder(folder: Path, resolve: Resolve) -> list[AnnouncementFile]:
     `resolve` finds announcements that are known from elsewhere by their slug.
     """
     if not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder.", hint="Give the folder that holds the Markdown files.")
+        raise UsageError(
+            Phrase("%(folder)s is not a folder.", folder=folder),
+            hint=Phrase("Give the folder that holds the Markdown files."),
+        )
     bundles: dict[str, _Bundle] = {}
     strays: list[Problem] = []
     for path in _markdown_files(folder):
@@ -58,19 +62,30 @@ def _markdown_files(folder: Path) -> list[Path]:
         if path.suffix == ".md" and not path.name.startswith(".") and path.name != "README.md"
     ]
     if len(paths) > MAX_FILES:
-        raise UsageError(f"{folder} holds more than {MAX_FILES:,} files.", hint="Publish it in parts.")
+        raise UsageError(
+            Phrase("%(folder)s holds more than %(n)s files.", folder=folder, n=Figure(MAX_FILES)),
+            hint=Phrase("Publish it in parts."),
+        )
     return paths
 
 
 def _name_of(path: Path) -> tuple[str, str, Problem | None]:
     slug, _, locale = path.name.removesuffix(".md").partition(".")
     if path.is_symlink() or not path.is_file():
-        return slug, "", Problem("This is not a plain file.", "Links are not followed.", path.name)
+        return slug, "", Problem(Phrase("This is not a plain file."), Phrase("Links are not followed."), path.name)
     if not SLUG.fullmatch(slug) or len(slug) > MAX_SLUG_CHARS:
-        hint = "Name it in lower case with hyphens, such as ulmo-4-released.md."
-        return slug, "", Problem("The file's name is not a slug.", hint, path.name)
+        hint = Phrase("Name it in lower case with hyphens, such as ulmo-4-released.md.")
+        return slug, "", Problem(Phrase("The file's name is not a slug."), hint, path.name)
     if locale and not is_locale(locale):
-        return slug, "", Problem(f"{locale!r} is not a language tag.", "Write one such as es-419.", path.name)
+        return (
+            slug,
+            "",
+            Problem(
+                Phrase("%(locale)s is not a language tag.", locale=repr(locale)),
+                Phrase("Write one such as es-419."),
+                path.name,
+            ),
+        )
     return slug, locale, None
 
 
@@ -91,7 +106,11 @@ def _assemble(slug: str, bundle: _Bundle, resolve: Resolve) -> AnnouncementFile:
     if main is None:
         name = f"{slug}.md"
         first = next(iter(bundle.translations.values())).file
-        problem = Problem(f"{name} is missing, of which this is a translation.", f"Add {name}.", first)
+        problem = Problem(
+            Phrase("%(name)s is missing, of which this is a translation.", name=name),
+            Phrase("Add %(name)s.", name=name),
+            first,
+        )
         return AnnouncementFile(slug=slug, document={}, problems=(problem,))
     if main.problems:
         return AnnouncementFile(slug=slug, document={}, problems=tuple(main.problems))
@@ -104,7 +123,11 @@ def _assemble(slug: str, bundle: _Bundle, resolve: Resolve) -> AnnouncementFile:
         if front.problems:
             continue
         if locale in texts:
-            front.problem("", f"{main.file} is written in {locale} itself.", "Remove one of the two.")
+            front.problem(
+                "",
+                Phrase("%(file)s is written in %(locale)s itself.", file=main.file, locale=locale),
+                Phrase("Remove one of the two."),
+            )
         texts[locale] = translation_of(front)
     document = {**item.document, "texts": texts}
     problems = [problem for front in fronts for problem in front.problems]
@@ -139,8 +162,8 @@ def _with_clashes(found: list[AnnouncementFile], slugs: dict[str, list[str]]) ->
         if not others:
             yield item
             continue
-        hint = "Give each announcement a uuid of its own."
-        clash = Problem(f"{others[0]}.md has the same uuid.", hint, f"{item.slug}.md", 1)
+        hint = Phrase("Give each announcement a uuid of its own.")
+        clash = Problem(Phrase("%(slug)s.md has the same uuid.", slug=others[0]), hint, f"{item.slug}.md", 1)
         yield replace(item, problems=(*item.problems, clash))
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from sapwood.commons.announcements.data import Problem
 from sapwood.formats.canonical import JSON
+from sapwood.formats.phrase import NO_WORDS, Figure, Phrase
 
 MAX_FILE_BYTES: Final = 400_000
 MAX_FRONT_MATTER_CHARS: Final = 64_000
@@ -40,13 +41,13 @@ class FrontMatter:
             path = re.sub(r"(\.[^.\[\]]*|\[[0-9]+\])$|^[^.\[\]]*$", "", path)
         return self.lines.get(path, 1)
 
-    def problem(self, path: str, message: str, hint: str = "") -> None:
+    def problem(self, path: str, message: Phrase, hint: Phrase = NO_WORDS) -> None:
         """Note what is wrong with one value."""
         self.problems.append(Problem(message, hint, self.file, self.line_of(path), path))
 
 
 class _ProblemAt(Exception):  # noqa: N818 - never leaves this file
-    def __init__(self, message: str, hint: str, line: int) -> None:
+    def __init__(self, message: Phrase, hint: Phrase, line: int) -> None:
         super().__init__(message)
         self.message, self.hint, self.line = message, hint, line
 
@@ -63,43 +64,61 @@ def read_front_matter(raw: bytes, file: str) -> FrontMatter:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 2 if error.problem_mark else 2
         found.problems.append(
-            Problem(f"The front matter cannot be read: {error.problem or error.context}.", "", file, line)
+            Problem(
+                Phrase("The front matter cannot be read: %(reason)s.", reason=error.problem or error.context),
+                file=file,
+                line=line,
+            )
         )
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         text = " ".join(str(error).split())[:200]
-        found.problems.append(Problem(f"The front matter cannot be read: {text}.", "", file, 2))
+        found.problems.append(
+            Problem(Phrase("The front matter cannot be read: %(reason)s.", reason=text), file=file, line=2)
+        )
     return found
 
 
 def _decode(raw: bytes) -> str:
     if len(raw) > MAX_FILE_BYTES:
         raise _ProblemAt(
-            f"The file has {len(raw):,} bytes; at most {MAX_FILE_BYTES:,} are read.", "Link to the long part.", 1
+            Phrase(
+                "The file has %(size)s bytes; at most %(most)s are read.",
+                size=Figure(len(raw)),
+                most=Figure(MAX_FILE_BYTES),
+            ),
+            Phrase("Link to the long part."),
+            1,
         )
     try:
         text = raw.decode("utf-8").removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise _ProblemAt(f"Byte {error.start + 1} is not UTF-8.", "Save the file as UTF-8.", line) from error
+        raise _ProblemAt(
+            Phrase("Byte %(byte)s is not UTF-8.", byte=error.start + 1), Phrase("Save the file as UTF-8."), line
+        ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise _ProblemAt("The file holds a NUL character.", "Remove it.", line)
+        raise _ProblemAt(Phrase("The file holds a NUL character."), Phrase("Remove it."), line)
     return text.replace("\r\n", "\n")
 
 
 def _split(text: str) -> tuple[str, str, int]:
     lines = text.split("\n")
     if lines[0].rstrip() != _FENCE:
-        raise _ProblemAt("The file does not start with front matter.", "Put --- on its first line.", 1)
+        raise _ProblemAt(Phrase("The file does not start with front matter."), Phrase("Put --- on its first line."), 1)
     for index, line in enumerate(lines[1:], start=1):
         if line.rstrip() == _FENCE:
             head = "\n".join(lines[1:index])
             if len(head) > MAX_FRONT_MATTER_CHARS:
-                raise _ProblemAt("The front matter is too long.", f"Keep it below {MAX_FRONT_MATTER_CHARS:,}.", 2)
+                raise _ProblemAt(
+                    Phrase("The front matter is too long."),
+                    Phrase("Keep it below %(n)s.", n=Figure(MAX_FRONT_MATTER_CHARS)),
+                    2,
+                )
             rest = lines[index + 1 :]
             blank = next((n for n, body_line in enumerate(rest) if body_line.strip()), 0)
             return head, "\n".join(rest).strip("\n").rstrip(), index + 2 + blank
-    raise _ProblemAt("The front matter has no end.", "Put --- on a line of its own below it.", 1)
+    raise _ProblemAt(Phrase("The front matter has no end."), Phrase("Put --- on a line of its own below it."), 1)
 
 
 def _check_events(head: str) -> None:
@@ -107,13 +126,19 @@ def _check_events(head: str) -> None:
     for event in yaml.parse(head, Loader=yaml.SafeLoader):
         line = (event.start_mark.line if event.start_mark else 0) + 2
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise _ProblemAt("Anchors and aliases (& and *) are not read.", "Write the value out.", line)
+            raise _ProblemAt(
+                Phrase("Anchors and aliases (& and *) are not read."), Phrase("Write the value out."), line
+            )
         if getattr(event, "tag", None) is not None:
-            raise _ProblemAt("Tags (!) are not read.", "Remove the tag, or put the text in quotes.", line)
+            raise _ProblemAt(
+                Phrase("Tags (!) are not read."), Phrase("Remove the tag, or put the text in quotes."), line
+            )
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                raise _ProblemAt(f"The front matter is nested more than {MAX_DEPTH} levels deep.", "", line)
+                raise _ProblemAt(
+                    Phrase("The front matter is nested more than %(n)s levels deep.", n=MAX_DEPTH), NO_WORDS, line
+                )
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
@@ -123,7 +148,7 @@ def _values(head: str, found: FrontMatter) -> dict[str, JSON]:
     if node is None:
         return {}
     if not isinstance(node, yaml.MappingNode):
-        raise _ProblemAt("The front matter is not a list of names and values.", "Write name: value.", 2)
+        raise _ProblemAt(Phrase("The front matter is not a list of names and values."), Phrase("Write name: value."), 2)
     return _mapping(node, "", found)
 
 
@@ -132,10 +157,10 @@ def _mapping(node: yaml.MappingNode, path: str, found: FrontMatter) -> dict[str,
     for key_node, value_node in node.value:
         line = key_node.start_mark.line + 2
         if not isinstance(key_node, yaml.ScalarNode):
-            raise _ProblemAt("A name must be one word.", "", line)
+            raise _ProblemAt(Phrase("A name must be one word."), NO_WORDS, line)
         key = str(key_node.value)
         if key in values:
-            raise _ProblemAt(f"{key!r} stands twice.", "Keep one of the two.", line)
+            raise _ProblemAt(Phrase("%(name)s stands twice.", name=repr(key)), Phrase("Keep one of the two."), line)
         place = f"{path}.{key}" if path else key
         found.lines[place] = line
         values[key] = _value(value_node, place, found)
@@ -160,5 +185,9 @@ def _value(node: yaml.Node, path: str, found: FrontMatter) -> JSON:
     if _INTEGER.fullmatch(text):
         return int(text)
     if _FRACTION.fullmatch(text):
-        raise _ProblemAt(f"{text} would be read as a number.", f'Put it in quotes: "{text}".', node.start_mark.line + 2)
+        raise _ProblemAt(
+            Phrase("%(text)s would be read as a number.", text=text),
+            Phrase('Put it in quotes: "%(text)s".', text=text),
+            node.start_mark.line + 2,
+        )
     return text

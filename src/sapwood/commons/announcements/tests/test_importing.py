@@ -14,6 +14,7 @@ from sapwood.commons.announcements.models import Announcement, ImportedEntry, Re
 from sapwood.core.data import Actor
 from sapwood.core.errors import ConflictError
 from sapwood.core.models import AuditRow
+from sapwood.formats.phrase import recalled
 
 pytestmark = pytest.mark.django_db
 URL = "https://blog.example.org/feed.xml"
@@ -182,7 +183,7 @@ def test_case_26_a_moved_blog_is_flagged_not_duplicated(reader):
     report = reader.read(rss(*new))
     assert (report["moved"], report["new"]) == (2, 0)
     assert Announcement.objects.count() == 2
-    assert all("It moved" in entry.problems[-1] for entry in ImportedEntry.objects.all())
+    assert all("It moved" in recalled(entry.problems[-1]) for entry in ImportedEntry.objects.all())
     assert reader.read(rss(*new, item(guid="z", title="Z")))["same"] == 2
 
 

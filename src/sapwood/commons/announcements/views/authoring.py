@@ -34,10 +34,12 @@ from sapwood.commons.announcements.permissions import APPROVE, RETRACT, STAGE, T
 from sapwood.commons.announcements.po import export_po
 from sapwood.commons.announcements.profiles import profiles, verdict
 from sapwood.commons.announcements.reading import language_name, lines, read_for
+from sapwood.console.phrases import say_error
 from sapwood.core import settings
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import SapwoodError, UsageError
-from sapwood.formats.conditions import describe
+from sapwood.formats.conditions import Verdict, describe
+from sapwood.formats.phrase import Phrase
 
 PAGE = 50
 OUTLETS = ("page", "mail", "feed")
@@ -98,7 +100,7 @@ def new(request: HttpRequest) -> HttpResponse:
                 organisation=form.cleaned_data["organisation"].strip(),
             )
         except SapwoodError as error:
-            form.add_error("slug", f"{error.message} {error.hint}")
+            form.add_error("slug", say_error(error))
         else:
             _say_report(request, form)
             return redirect("announcements:detail", revision.announcement.uuid)
@@ -126,7 +128,7 @@ def edit(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
                 seen_sha256=form.cleaned_data["seen_sha256"],
             )
         except SapwoodError as error:
-            form.add_error(None, f"{error.message} {error.hint}")
+            form.add_error(None, say_error(error))
         else:
             _say_report(request, form)
             return redirect("announcements:detail", key)
@@ -151,7 +153,7 @@ def detail(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
         "reading": read_for(revision.raw, ["en"], site_name=_("your site")),
         "own_locale": source_locale(read_document(revision.raw)),
         "condition": describe(read_announcement(revision.raw).condition),
-        "verdicts": [(profile, verdict(revision.condition, profile)) for profile in profiles()],
+        "verdicts": [(profile, found := verdict(revision.condition, profile), _why(found)) for profile in profiles()],
         "second_person": needs_second_person(revision),
         "is_author": identity(actor_of(request)) in revision.author_keys,
         "approved": is_approved(revision),
@@ -186,6 +188,7 @@ def preview(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
     outlet = outlet if outlet in OUTLETS else "page"
     chosen = next((item for item in profiles() if item.slug == request.GET.get("profile", "")), profiles()[0])
     reading = read_for(revision.raw, [locale or "en"], site_name=settings.SITE_NAME.get() or _("Example University"))
+    found = verdict(revision.condition, chosen)
     context = {
         "revision": revision,
         "reading": reading,
@@ -194,7 +197,8 @@ def preview(request: HttpRequest, key: uuid.UUID) -> HttpResponse:
         "outlets": [(name, label, name == outlet) for name, label in _OUTLET_NAMES.items()],
         "profiles": [(item, item.slug == chosen.slug) for item in profiles()],
         "profile": chosen,
-        "verdict": verdict(revision.condition, chosen),
+        "verdict": found,
+        "why": _why(found),
         "condition": describe(read_announcement(revision.raw).condition),
     }
     return render(request, "sapwood/announcements/preview.html", context)
@@ -238,7 +242,7 @@ def _translated(request: HttpRequest, revision: Revision, form: TranslationForm 
             seen_sha256=form.cleaned_data["seen_sha256"],
         )
     except SapwoodError as error:
-        form.add_error(None, f"{error.message} {error.hint}")
+        form.add_error(None, say_error(error))
         return False
     return True
 
@@ -266,7 +270,7 @@ def _act(request: HttpRequest, key: uuid.UUID, verb: str) -> HttpResponse:
     try:
         _do(request, verb, key, common)
     except SapwoodError as error:
-        messages.error(request, f"{error.message} {error.hint}".strip())
+        messages.error(request, say_error(error))
     else:
         messages.success(request, words)
     if not Revision.objects.filter(announcement__uuid=key).exists():
@@ -317,6 +321,10 @@ def _valid(form: ReasonForm | ConsentForm) -> dict[str, Any]:
     if not form.is_valid():
         raise UsageError(_("Something is missing."), hint=_("Fill in the field and press the button again."))
     return form.cleaned_data
+
+
+def _why(found: Verdict) -> Phrase:
+    return Phrase.joined("; ", found.reasons)
 
 
 def _newest(key: uuid.UUID) -> Revision:

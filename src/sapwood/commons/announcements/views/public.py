@@ -22,6 +22,7 @@ from sapwood.commons.announcements.files.fields import is_locale
 from sapwood.commons.announcements.models import Revision, State
 from sapwood.commons.announcements.reading import language_name, read_for
 from sapwood.commons.announcements.words import AUDIENCES, KINDS
+from sapwood.console.phrases import say
 from sapwood.core import settings
 from sapwood.core.clock import system_clock
 from sapwood.formats.canonical import sha256_hex
@@ -54,7 +55,7 @@ class Filter(forms.Form):
             try:
                 parse_version(release)
             except FormatError as error:
-                raise forms.ValidationError(error.hint) from error
+                raise forms.ValidationError(say(error.hint)) from error
         return release
 
     def clean_lang(self) -> str:

@@ -17,6 +17,7 @@ from sapwood.commons.announcements.actions.polling import READ_JOB
 from sapwood.commons.announcements.models import ImportedEntry, Source, SourceKind
 from sapwood.commons.announcements.permissions import IMPORT
 from sapwood.console import work
+from sapwood.console.phrases import say_error
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import SapwoodError
 from sapwood.core.models import Job
@@ -73,7 +74,7 @@ def listing(request: HttpRequest) -> HttpResponseBase:
             source = Source(**fields, modified_after=since)
             api.add_source(source, actor=actor_of(request), now=system_clock().now())
         except SapwoodError as error:
-            form.add_error(None, f"{error.message} {error.hint}")
+            form.add_error(None, say_error(error))
         else:
             messages.success(request, _("It is read within a quarter of an hour."))
             return redirect("announcements:sources")

@@ -1,6 +1,7 @@
 """Pages, REST and commands of the catalogue."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -42,7 +43,7 @@ def test_anybody_reads_lines_edges_and_the_document(client):
         "verawood",
         "supported",
         "unsupported since 15 Jan 2026",
-        "planned for 2026-12-09",
+        "planned for 9 Dec 2026",
         "GHSA-rh64-vc2h-7wfj",
         "<svg",
     ):
@@ -53,7 +54,12 @@ def test_anybody_reads_lines_edges_and_the_document(client):
     for text in ("release/teak.3", "tutor 20.0.3", "4.2.20", "teak → ulmo", "Teak was cut on 2025-06-06"):
         assert text in line, text
     edge = client.get("/catalogue/edges/ulmo/verawood/").content.decode()
-    for text in ("Discard and rebuild the search index", "Enterprise tables locked", "If: MariaDB", "Back up"):
+    for text in (
+        "Discard and rebuild the search index",
+        "Enterprise tables locked",
+        'If: <span lang="en" dir="auto">MariaDB',
+        "Back up",
+    ):
         assert text in edge, text
     assert json.loads(client.get("/catalogue/catalogue.json").content) == json.loads(RAW)
 
@@ -256,3 +262,50 @@ def test_path_prints_hops_in_both_forms():
     assert "nothing to do" in run("path", "ulmo.4", "ulmo").output
     assert isinstance(run("path", "ulmo", "willow").exception, SapwoodError)
     assert "announced" in run("path", "ulmo", "willow", "--announced").output
+
+
+@pytest.mark.parametrize(
+    ("language", "refusal", "finding"),
+    [
+        ("es-419", "El catálogo tiene 1 errores", "está a 7 días de los puntos de corte"),
+        ("ar", "عدد أخطاء الفهرس", "يبعد عن نقاط التفرع"),
+    ],
+)
+def test_findings_are_told_in_the_reader_s_language(client, bob, language, refusal, finding):
+    data = json.loads(RAW)
+    data["lines"][21]["cut"] = "2026-04-23"
+    client.force_login(bob)
+    headers = {"accept-language": language}
+    page = client.post("/catalogue/revisions/new", upload(json.dumps(data).encode()), headers=headers).content.decode()
+    assert refusal in page
+    assert finding in page
+
+
+def test_findings_of_a_proposal_are_kept_as_phrases_and_older_ones_marked_as_english(client, bob, now):
+    row = api.propose(RAW, actor=actor_for(bob), now=now)
+    client.force_login(bob)
+
+    def page():
+        return client.get(f"/catalogue/revisions/{row.pk}/", headers={"accept-language": "es-419"}).content.decode()
+
+    assert "no está en la tabla oficial" in page()
+    CatalogueRevision.objects.update(findings=[{"code": "x", "where": "y", "message": "Odd", "severity": "note"}])
+    assert '<span lang="en" dir="ltr">Odd</span>' in page()
+
+
+@pytest.mark.parametrize(("language", "planned"), [("es-419", "prevista para el 9 dic 2026"), ("ar", "9 ديسمبر 2026")])
+def test_a_plan_is_a_day_and_the_catalogue_s_own_texts_are_marked_as_english(client, language, planned):
+    headers = {"accept-language": language}
+    assert planned in client.get("/catalogue/", headers=headers).content.decode()
+    line = client.get("/catalogue/lines/teak/", headers=headers).content.decode()
+    assert re.search('<li lang="en" dir="auto"><p>[^<]*Teak was cut', line)
+
+
+def test_a_plan_may_be_a_month(client, bob, erin, repository, now):
+    data = json.loads(RAW)
+    data["lines"][-1]["planned"] = "2026-12"
+    api.publish_catalogue(json.dumps(data).encode(), actor=actor_for(bob), second=actor_for(erin), now=now)
+    assert (
+        "prevista para diciembre de 2026"
+        in client.get("/catalogue/", headers={"accept-language": "es-419"}).content.decode()
+    )

@@ -11,6 +11,7 @@ from sapwood.commons.releases import api, queries, screen
 from sapwood.commons.releases.forms import Proposal
 from sapwood.commons.releases.models import CatalogueRevision, State
 from sapwood.commons.releases.permissions import APPROVE, PROPOSE, VIEW
+from sapwood.console.phrases import say_error
 from sapwood.console.registry import may
 from sapwood.core import audit
 from sapwood.core.clock import system_clock
@@ -48,7 +49,7 @@ def propose(request: HttpRequest) -> HttpResponse:
                 note = form.cleaned_data["note"]
                 row = api.propose(raw, actor=actor_of(request), now=system_clock().now(), note=note)
             except SapwoodError as error:
-                form.add_error("file", f"{error.message}. {error.hint}")
+                form.add_error("file", say_error(error))
                 context["findings"] = _findings(raw)
             else:
                 messages.success(request, _("The catalogue is proposed; somebody else must look at it now."))
@@ -88,7 +89,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         api.approve(pk, sha256=sha256, actor=actor_of(request), now=system_clock().now())
     except SapwoodError as error:
-        messages.error(request, f"{error.message}. {error.hint}")
+        messages.error(request, say_error(error))
     else:
         messages.success(request, _("The catalogue is approved and goes to the signers."))
     return redirect("releases:revision", pk=pk)
@@ -102,7 +103,7 @@ def refuse(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         api.refuse(pk, sha256=sha256, actor=actor_of(request), now=system_clock().now())
     except SapwoodError as error:
-        messages.error(request, f"{error.message}. {error.hint}")
+        messages.error(request, say_error(error))
     else:
         messages.success(request, _("The proposal is turned down."))
     return redirect("releases:revision", pk=pk)

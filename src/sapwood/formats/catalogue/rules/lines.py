@@ -8,6 +8,7 @@ from itertools import pairwise
 from sapwood.formats.catalogue.document import Catalogue
 from sapwood.formats.catalogue.finding import Finding, error, note, warning
 from sapwood.formats.catalogue.lines import Line, Release, Span
+from sapwood.formats.phrase import Phrase
 
 DAY = dt.timedelta(days=1)
 STATUSES = ("supported", "unsupported", "planned")
@@ -37,14 +38,18 @@ def _names(catalogue: Catalogue) -> Iterator[Finding]:
     versions: set[str] = set()
     for line in catalogue.lines:
         if line.name in seen:
-            yield error("line.duplicate", place(line), f"the line {line.name} stands twice")
+            yield error("line.duplicate", place(line), Phrase("the line %(line)s stands twice", line=line.name))
         seen.add(line.name)
         if line.letter and not line.name.upper().startswith(line.letter.upper()):
-            yield error("line.letter", place(line), f"{line.name} does not begin with its letter {line.letter}")
+            yield error(
+                "line.letter",
+                place(line),
+                Phrase("%(line)s does not begin with its letter %(letter)s", line=line.name, letter=line.letter),
+            )
         for release in line.releases:
             for name in {release.version, release.tag}:
                 if name in versions:
-                    yield error("release.duplicate", place(line, release), f"{name} stands twice")
+                    yield error("release.duplicate", place(line, release), Phrase("%(name)s stands twice", name=name))
                 versions.add(name)
     lettered = [line for line in catalogue.lines if line.letter]
     for before, after in pairwise(lettered):
@@ -52,7 +57,12 @@ def _names(catalogue: Catalogue) -> Iterator[Finding]:
             yield error(
                 "line.letter_order",
                 place(after),
-                f"the letter {after.letter} does not follow {before.letter} ({before.name})",
+                Phrase(
+                    "the letter %(letter)s does not follow %(other)s (%(line)s)",
+                    letter=after.letter,
+                    other=before.letter,
+                    line=before.name,
+                ),
             )
 
 
@@ -64,7 +74,11 @@ def _tag_forms(catalogue: Catalogue) -> Iterator[Finding]:
             continue
         if prefix in prefixes and prefixes[-1] != prefix:
             yield error(
-                "line.tag_form", place(line), f"tags of {line.name} go back to {prefix}, which an earlier line ended"
+                "line.tag_form",
+                place(line),
+                Phrase(
+                    "tags of %(line)s go back to %(prefix)s, which an earlier line ended", line=line.name, prefix=prefix
+                ),
             )
         if not prefixes or prefixes[-1] != prefix:
             prefixes.append(prefix)
@@ -80,29 +94,57 @@ def _prefix(line: Line) -> str | None:
 def _tag(line: Line, release: Release, prefix: str) -> Iterator[Finding]:
     where = place(line, release)
     if release.tag != prefix + release.version:
-        yield error("release.tag_form", where, f"the tag {release.tag} is not {prefix}{release.version}")
+        yield error(
+            "release.tag_form",
+            where,
+            Phrase(
+                "the tag %(tag)s is not %(prefix)s%(release)s", tag=release.tag, prefix=prefix, release=release.version
+            ),
+        )
     bare = release.version == line.name and release is line.first
     if bare or re.fullmatch(re.escape(line.name) + r"\.[1-9][0-9]*", release.version):
         return
     corrected = re.fullmatch(re.escape(line.name) + r"\.([1-9][0-9]*)[a-z]", release.version)
     twins = [item.version for item in line.releases]
     if corrected and f"{line.name}.{corrected[1]}" in twins:
-        yield note("release.number_exception", where, f"{release.version} is not of the form {line.name}.N")
+        yield note(
+            "release.number_exception",
+            where,
+            Phrase("%(release)s is not of the form %(line)s.N", release=release.version, line=line.name),
+        )
     else:
-        yield error("release.number", where, f"{release.version} is not of the form {line.name}.N")
+        yield error(
+            "release.number",
+            where,
+            Phrase("%(release)s is not of the form %(line)s.N", release=release.version, line=line.name),
+        )
 
 
 def _status(line: Line) -> Iterator[Finding]:
     where = place(line)
     if line.status not in STATUSES:
-        yield error("line.status", where, f"the status {line.status!r} is none of {', '.join(STATUSES)}")
+        yield error(
+            "line.status",
+            where,
+            Phrase("the status %(value)s is none of %(names)s", value=repr(line.status), names=", ".join(STATUSES)),
+        )
     if line.status == "planned" and line.releases:
-        yield error("line.planned_released", where, f"{line.name} is planned and yet has releases")
+        yield error("line.planned_released", where, Phrase("%(line)s is planned and yet has releases", line=line.name))
     if line.status != "planned" and not line.releases:
-        yield error("line.unreleased", where, f"{line.name} is {line.status} without a release")
+        yield error(
+            "line.unreleased",
+            where,
+            Phrase("%(line)s is %(status)s without a release", line=line.name, status=line.status),
+        )
     if line.confidence not in {"", *CONFIDENCES}:
         yield error(
-            "confidence.unknown", where, f"the confidence {line.confidence!r} is none of {', '.join(CONFIDENCES)}"
+            "confidence.unknown",
+            where,
+            Phrase(
+                "the confidence %(value)s is none of %(names)s",
+                value=repr(line.confidence),
+                names=", ".join(CONFIDENCES),
+            ),
         )
 
 
@@ -110,12 +152,22 @@ def _cut(line: Line) -> Iterator[Finding]:
     where = f"{place(line)}.cut"
     first = line.first.out_by if line.first else None
     if line.cut and first and line.cut > first:
-        yield error("line.cut_after_release", where, f"cut on {line.cut}, after the first release of {first}")
+        yield error(
+            "line.cut_after_release",
+            where,
+            Phrase("cut on %(cut)s, after the first release of %(first)s", cut=line.cut, first=first),
+        )
     if line.cut and line.cut_window:
         yield from _cut_window(line, line.cut, line.cut_window)
     if line.cut and line.cut_stated and abs(line.cut - line.cut_stated) > DAY:
         yield warning(
-            "line.cut_disputed", where, f"the official table says {line.cut_stated}, the catalogue holds {line.cut}"
+            "line.cut_disputed",
+            where,
+            Phrase(
+                "the official table says %(cut_stated)s, the catalogue holds %(cut)s",
+                cut_stated=line.cut_stated,
+                cut=line.cut,
+            ),
         )
 
 
@@ -123,16 +175,32 @@ def _cut_window(line: Line, cut: dt.date, window: Span) -> Iterator[Finding]:
     where = f"{place(line)}.cut"
     start, end = window.days()
     if start and end and start > end:
-        yield error("line.cut_window", where, f"the window ends on {end} before it starts on {start}")
+        yield error(
+            "line.cut_window",
+            where,
+            Phrase("the window ends on %(end)s before it starts on %(start)s", end=end, start=start),
+        )
         return
     off = max((start - cut) if start else dt.timedelta(), (cut - end) if end else dt.timedelta())
     if off > DAY:
         shape = error if line.cut_confidence == "verified" else warning
         yield shape(
-            "line.cut_outside_window", where, f"{cut} lies {off.days} days outside the branch points {start} to {end}"
+            "line.cut_outside_window",
+            where,
+            Phrase(
+                "%(cut)s lies %(days)s days outside the branch points %(start)s to %(end)s",
+                cut=cut,
+                days=off.days,
+                start=start,
+                end=end,
+            ),
         )
     elif off == DAY:
-        yield note("line.cut_near_window", where, f"{cut} is one day off the branch points {start} to {end}")
+        yield note(
+            "line.cut_near_window",
+            where,
+            Phrase("%(cut)s is one day off the branch points %(start)s to %(end)s", cut=cut, start=start, end=end),
+        )
 
 
 def _releases(line: Line, as_of: dt.date) -> Iterator[Finding]:
@@ -142,14 +210,30 @@ def _releases(line: Line, as_of: dt.date) -> Iterator[Finding]:
         where = place(line, other)
         if one.date and other.date and other.date < one.date:
             yield error(
-                "release.order", where, f"{other.version} ({other.date}) is older than {one.version} ({one.date})"
+                "release.order",
+                where,
+                Phrase(
+                    "%(other)s (%(day)s) is older than %(one)s (%(before)s)",
+                    other=other.version,
+                    day=other.date,
+                    one=one.version,
+                    before=one.date,
+                ),
             )
         if first is not None and second is not None and second[0] - first[0] > 1:
-            yield error("release.gap", where, f"between {one.version} and {other.version} a number is missing")
+            yield error(
+                "release.gap",
+                where,
+                Phrase("between %(one)s and %(other)s a number is missing", one=one.version, other=other.version),
+            )
         if first is not None and second is not None and second <= first:
-            yield error("release.order", where, f"{other.version} stands after {one.version}")
+            yield error(
+                "release.order", where, Phrase("%(other)s stands after %(one)s", other=other.version, one=one.version)
+            )
     if numbers and numbers[0] is not None and numbers[0][0] > 1:
-        yield error("release.gap", place(line, line.releases[0]), "the line does not begin with its first release")
+        yield error(
+            "release.gap", place(line, line.releases[0]), Phrase("the line does not begin with its first release")
+        )
     for release in line.releases:
         yield from _release_date(line, release, as_of)
 
@@ -164,19 +248,41 @@ def _number(line: Line, release: Release) -> tuple[int, str] | None:
 def _release_date(line: Line, release: Release, as_of: dt.date) -> Iterator[Finding]:
     where = place(line, release)
     if release.date and release.date > as_of:
-        yield error("release.after_as_of", where, f"released on {release.date}, after the catalogue's day {as_of}")
+        yield error(
+            "release.after_as_of",
+            where,
+            Phrase("released on %(date)s, after the catalogue's day %(as_of)s", date=release.date, as_of=as_of),
+        )
     if not release.listed:
-        yield warning("release.unlisted", where, f"{release.version} is not in the official table")
+        yield warning(
+            "release.unlisted", where, Phrase("%(release)s is not in the official table", release=release.version)
+        )
     early, late = release.not_before, release.not_after
     if early and late and early > late:
-        yield error("release.window", where, f"not before {early} and not after {late} exclude each other")
+        yield error(
+            "release.window",
+            where,
+            Phrase("not before %(early)s and not after %(late)s exclude each other", early=early, late=late),
+        )
         return
     if release.date is None and not (early and late):
-        yield warning("release.undated", where, f"{release.version} has neither a date nor a span")
+        yield warning(
+            "release.undated", where, Phrase("%(release)s has neither a date nor a span", release=release.version)
+        )
     if release.date and ((early and release.date < early) or (late and release.date > late)):
-        yield error("release.outside_window", where, f"{release.date} lies outside {early} to {late}")
+        yield error(
+            "release.outside_window",
+            where,
+            Phrase("%(date)s lies outside %(early)s to %(late)s", date=release.date, early=early, late=late),
+        )
     elif early and late and late - early > DAY:
-        yield warning("release.date_uncertain", where, f"{release.version} came out between {early} and {late}")
+        yield warning(
+            "release.date_uncertain",
+            where,
+            Phrase(
+                "%(release)s came out between %(early)s and %(late)s", release=release.version, early=early, late=late
+            ),
+        )
 
 
 def _support_windows(catalogue: Catalogue) -> Iterator[Finding]:
@@ -184,18 +290,47 @@ def _support_windows(catalogue: Catalogue) -> Iterator[Finding]:
         opens = after.first.out_by if after.first else None
         where = f"{place(line)}.supported_until"
         if opens is None and line.supported_until and line.releases:
-            yield error("support.gap", where, f"support ends on {line.supported_until}, but {after.name} is not out")
+            yield error(
+                "support.gap",
+                where,
+                Phrase(
+                    "support ends on %(supported_until)s, but %(after)s is not out",
+                    supported_until=line.supported_until,
+                    after=after.name,
+                ),
+            )
         elif opens and line.releases and line.supported_until is None:
             yield error(
-                "support.overlap", where, f"{line.name} has no end of support, but {after.name} came out on {opens}"
+                "support.overlap",
+                where,
+                Phrase(
+                    "%(line)s has no end of support, but %(after)s came out on %(opens)s",
+                    line=line.name,
+                    after=after.name,
+                    opens=opens,
+                ),
             )
         elif opens and line.supported_until and line.supported_until < opens:
             yield error(
-                "support.gap", where, f"support ends on {line.supported_until}, {after.name} came out on {opens}"
+                "support.gap",
+                where,
+                Phrase(
+                    "support ends on %(supported_until)s, %(after)s came out on %(opens)s",
+                    supported_until=line.supported_until,
+                    after=after.name,
+                    opens=opens,
+                ),
             )
         elif opens and line.supported_until and line.supported_until > opens:
             yield error(
-                "support.overlap", where, f"support ends on {line.supported_until}, {after.name} came out on {opens}"
+                "support.overlap",
+                where,
+                Phrase(
+                    "support ends on %(supported_until)s, %(after)s came out on %(opens)s",
+                    supported_until=line.supported_until,
+                    after=after.name,
+                    opens=opens,
+                ),
             )
     yield from _support_status(catalogue)
 
@@ -204,34 +339,54 @@ def _support_status(catalogue: Catalogue) -> Iterator[Finding]:
     supported = [line for line in catalogue.lines if line.status == "supported"]
     if len(supported) > 1:
         names = ", ".join(line.name for line in supported)
-        yield error("support.several", "lines", f"more than one line is called supported: {names}")
+        yield error(
+            "support.several", "lines", Phrase("more than one line is called supported: %(names)s", names=names)
+        )
     released = [line for line in catalogue.lines if line.releases]
     for line in released:
         ended = line.supported_until is not None and line.supported_until <= catalogue.as_of
         if ended and line.status == "supported":
-            yield error("support.status", place(line), f"called supported, but support ended on {line.supported_until}")
+            yield error(
+                "support.status",
+                place(line),
+                Phrase(
+                    "called supported, but support ended on %(supported_until)s", supported_until=line.supported_until
+                ),
+            )
         if not ended and line.status == "unsupported":
-            yield error("support.status", place(line), "called unsupported, but its support has not ended")
+            yield error("support.status", place(line), Phrase("called unsupported, but its support has not ended"))
     if released and not supported:
-        yield error("support.none", "lines", "no line is called supported")
+        yield error("support.none", "lines", Phrase("no line is called supported"))
 
 
 def _notes(line: Line) -> Iterator[Finding]:
     if line.notes_url and not line.notes_url.startswith("https://"):
-        yield error("notes.url", f"{place(line)}.notes_url", "the address of the notes is not an https address")
+        yield error("notes.url", f"{place(line)}.notes_url", Phrase("the address of the notes is not an https address"))
     if not line.notes_span:
         return
     start, end = line.notes_span.days()
     where = f"{place(line)}.notes_span"
     first = line.first.out_by if line.first else None
     if start and end and start > end:
-        yield error("notes.reversed", where, f"the notes start on {start} and end on {end}")
+        yield error(
+            "notes.reversed", where, Phrase("the notes start on %(start)s and end on %(end)s", start=start, end=end)
+        )
     if end and line.cut and abs(end - line.cut) > DAY:
-        yield warning("notes.end_differs", where, f"the notes end on {end}, the line was cut on {line.cut}")
+        yield warning(
+            "notes.end_differs",
+            where,
+            Phrase("the notes end on %(end)s, the line was cut on %(cut)s", end=end, cut=line.cut),
+        )
     if end and not line.cut and line.planned == end.isoformat():
-        yield warning("notes.end_is_release", where, f"the notes end on the day of the planned release, {end}")
+        yield warning(
+            "notes.end_is_release", where, Phrase("the notes end on the day of the planned release, %(end)s", end=end)
+        )
     if end and first and end >= first:
-        yield warning("notes.end_differs", where, f"the notes end on {end}, not before the first release of {first}")
+        yield warning(
+            "notes.end_differs",
+            where,
+            Phrase("the notes end on %(end)s, not before the first release of %(first)s", end=end, first=first),
+        )
 
 
 def _notes_follow(catalogue: Catalogue) -> Iterator[Finding]:
@@ -244,5 +399,10 @@ def _notes_follow(catalogue: Catalogue) -> Iterator[Finding]:
             yield warning(
                 "notes.start_differs",
                 f"{place(line)}.notes_span",
-                f"the notes start on {start}, those of {before.name} end on {ends}",
+                Phrase(
+                    "the notes start on %(start)s, those of %(before)s end on %(ends)s",
+                    start=start,
+                    before=before.name,
+                    ends=ends,
+                ),
             )

@@ -7,6 +7,7 @@ from sapwood.formats.catalogue.finding import Finding, error, warning
 from sapwood.formats.catalogue.order import find_line, find_release
 from sapwood.formats.catalogue.rules.lines import CONFIDENCES
 from sapwood.formats.catalogue.ways import Edge, EdgeDefaults, Risk, Step
+from sapwood.formats.phrase import Phrase
 
 WHENS = ("before", "during", "after")
 SEVERITIES = ("blocks", "data-loss", "downtime", "behaviour")
@@ -19,13 +20,17 @@ def check_edges(catalogue: Catalogue) -> Iterator[Finding]:
     for edge in catalogue.edges:
         where = f"edges.{edge.start}-{edge.end}"
         if (edge.start, edge.end) in pairs:
-            yield error("edge.duplicate", where, "the edge stands twice")
+            yield error("edge.duplicate", where, Phrase("the edge stands twice"))
         pairs.add((edge.start, edge.end))
         unknown = [name for name in (edge.start, edge.end) if name not in names]
         for name in unknown:
-            yield error("edge.unknown_line", where, f"there is no line {name}")
+            yield error("edge.unknown_line", where, Phrase("there is no line %(name)s", name=name))
         if not unknown and names.index(edge.end) != names.index(edge.start) + 1:
-            yield error("edge.not_neighbours", where, f"{edge.end} does not follow {edge.start}")
+            yield error(
+                "edge.not_neighbours",
+                where,
+                Phrase("%(end)s does not follow %(start)s", end=edge.end, start=edge.start),
+            )
         if not unknown:
             yield from _announced(catalogue, edge, where)
         yield from _needs(catalogue, edge, where)
@@ -38,9 +43,13 @@ def _announced(catalogue: Catalogue, edge: Edge, where: str) -> Iterator[Finding
     if line is None:
         return
     if edge.announced and line.releases:
-        yield error("edge.announced", where, f"the edge is announced, but {line.name} is released")
+        yield error("edge.announced", where, Phrase("the edge is announced, but %(line)s is released", line=line.name))
     if not edge.announced and not line.releases:
-        yield error("edge.announced", where, f"{line.name} is not released, so the edge can only be announced")
+        yield error(
+            "edge.announced",
+            where,
+            Phrase("%(line)s is not released, so the edge can only be announced", line=line.name),
+        )
 
 
 def _needs(catalogue: Catalogue, edge: Edge, where: str) -> Iterator[Finding]:
@@ -48,7 +57,13 @@ def _needs(catalogue: Catalogue, edge: Edge, where: str) -> Iterator[Finding]:
         return
     found = find_release(catalogue, edge.needs_release)
     if found is None or found[0].name != edge.start:
-        yield error("edge.needs_release", where, f"{edge.needs_release} is not a release of {edge.start}")
+        yield error(
+            "edge.needs_release",
+            where,
+            Phrase(
+                "%(needs_release)s is not a release of %(start)s", needs_release=edge.needs_release, start=edge.start
+            ),
+        )
 
 
 def _missing_edges(catalogue: Catalogue, names: list[str], pairs: set[tuple[str, str]]) -> Iterator[Finding]:
@@ -57,7 +72,9 @@ def _missing_edges(catalogue: Catalogue, names: list[str], pairs: set[tuple[str,
     begin = names.index(catalogue.edges[0].start)
     for start, end in zip(names[begin:], names[begin + 1 :], strict=False):
         if (start, end) not in pairs:
-            yield warning("edge.missing", "edges", f"there is no edge from {start} to {end}")
+            yield warning(
+                "edge.missing", "edges", Phrase("there is no edge from %(start)s to %(end)s", start=start, end=end)
+            )
 
 
 def _ids(catalogue: Catalogue) -> Iterator[Finding]:
@@ -69,12 +86,28 @@ def _ids(catalogue: Catalogue) -> Iterator[Finding]:
         for part in parts:
             where = f"{place}.{part.id}"
             if part.id in seen:
-                yield error("id.duplicate", where, f"{part.id} stands already in {seen[part.id]}")
+                yield error(
+                    "id.duplicate",
+                    where,
+                    Phrase("%(part)s stands already in %(seen)s", part=part.id, seen=seen[part.id]),
+                )
             seen[part.id] = place
             if isinstance(part, Step) and part.when not in WHENS:
-                yield error("step.when", where, f"{part.when!r} is none of {', '.join(WHENS)}")
+                yield error(
+                    "step.when",
+                    where,
+                    Phrase("%(value)s is none of %(names)s", value=repr(part.when), names=", ".join(WHENS)),
+                )
             if isinstance(part, Risk) and part.severity not in SEVERITIES:
-                yield error("risk.severity", where, f"{part.severity!r} is none of {', '.join(SEVERITIES)}")
+                yield error(
+                    "risk.severity",
+                    where,
+                    Phrase(
+                        "%(value)s is none of %(names)s",
+                        value=repr(part.severity),
+                        names=", ".join(SEVERITIES),
+                    ),
+                )
     for edge in catalogue.edges:
         yield from _release_steps(edge)
 
@@ -86,7 +119,9 @@ def _release_steps(edge: Edge) -> Iterator[Finding]:
             for name in value:
                 if name not in known:
                     yield error(
-                        "edge.release_steps", f"edges.{edge.start}-{edge.end}.{key}", f"there is no step {name}"
+                        "edge.release_steps",
+                        f"edges.{edge.start}-{edge.end}.{key}",
+                        Phrase("there is no step %(name)s", name=name),
                     )
 
 
@@ -95,9 +130,17 @@ def check_sources(catalogue: Catalogue) -> Iterator[Finding]:
     for where, names, confidence in _sourced(catalogue):
         for name in names:
             if name.split("#")[0] not in catalogue.sources:
-                yield error("source.unknown", where, f"the source {name} is not listed")
+                yield error("source.unknown", where, Phrase("the source %(name)s is not listed", name=name))
         if confidence not in {"", *CONFIDENCES}:
-            yield error("confidence.unknown", where, f"{confidence!r} is none of {', '.join(CONFIDENCES)}")
+            yield error(
+                "confidence.unknown",
+                where,
+                Phrase(
+                    "%(value)s is none of %(names)s",
+                    value=repr(confidence),
+                    names=", ".join(CONFIDENCES),
+                ),
+            )
 
 
 def _sourced(catalogue: Catalogue) -> Iterator[tuple[str, tuple[str, ...], str]]:
@@ -134,7 +177,11 @@ def check_contradictions(catalogue: Catalogue) -> Iterator[Finding]:
         where = f"contradictions[{index}]"
         name = str(item.get("id") or "")
         if not name or name in seen:
-            yield error("id.duplicate", where, f"the contradiction {name or 'without id'} stands twice or has no id")
+            yield error(
+                "id.duplicate",
+                where,
+                Phrase("the contradiction %(name)s stands twice or has no id", name=name or Phrase("without id")),
+            )
         seen.add(name)
         if not item.get("resolution"):
-            yield warning("contradiction.open", where, f"{name} has no resolution")
+            yield warning("contradiction.open", where, Phrase("%(name)s has no resolution", name=name))

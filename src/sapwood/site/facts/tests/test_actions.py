@@ -48,7 +48,7 @@ def test_a_failed_look_is_kept_and_leaves_the_last_good_facts(facts_file, now):
     look = api.last_look()
     assert look.error
     assert (look.error["code"], look.seen_at, look.attempted_at) == (
-        "sitefacts.unreadable",
+        "format.not_json",
         now,
         now + dt.timedelta(hours=1),
     )

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from sapwood.formats.phrase import Phrase
+
 MAX_FILE_BYTES = 2 * 1024 * 1024
 MAX_YAML_DEPTH = 40
 MAX_YAML_ALIASES = 20
@@ -20,7 +22,7 @@ class Root:
     """A folder that is read with suspicion. `refused` says, by path, why something in it was not read."""
 
     folder: Path
-    refused: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, Phrase] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.folder = self.folder.resolve()
@@ -33,7 +35,7 @@ class Root:
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError:
-            self.refused[name] = "it is not UTF-8 text"
+            self.refused[name] = Phrase("it is not UTF-8 text")
             return None
 
     def mapping(self, name: str) -> dict[str, Any] | None:
@@ -50,7 +52,7 @@ class Root:
             self.refused[name] = error.reason
             return None
         if not isinstance(value, dict):
-            self.refused[name] = "it does not hold a mapping"
+            self.refused[name] = Phrase("it does not hold a mapping")
             return None
         return value
 
@@ -79,27 +81,29 @@ class Root:
             self.refused[name] = error.reason
         except (OSError, RuntimeError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else None
-            self.refused[name] = f"it cannot be read: {reason}" if reason else "it cannot be read"
+            self.refused[name] = (
+                Phrase("it cannot be read: %(reason)s", reason=reason) if reason else Phrase("it cannot be read")
+            )
         return None
 
     def _open_and_read(self, name: str) -> bytes:
         real = (self.folder / name).resolve(strict=True)
         if not real.is_relative_to(self.folder):
-            raise FileRefusedError("it is a link that leads out of the folder")
+            raise FileRefusedError(Phrase("it is a link that leads out of the folder"))
         descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise FileRefusedError("it is not a regular file")
+                raise FileRefusedError(Phrase("it is not a regular file"))
             raw = file.read(MAX_FILE_BYTES + 1)
         if len(raw) > MAX_FILE_BYTES:
-            raise FileRefusedError(f"it is larger than {MAX_FILE_BYTES // (1024 * 1024)} MB")
+            raise FileRefusedError(Phrase("it is larger than %(n)s MB", n=MAX_FILE_BYTES // (1024 * 1024)))
         return raw
 
 
 class FileRefusedError(Exception):
     """A file that is not read; the reason quotes nothing of it."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: Phrase) -> None:
         super().__init__(reason)
         self.reason = reason
 
@@ -107,7 +111,7 @@ class FileRefusedError(Exception):
 class YamlRefusedError(Exception):
     """A YAML text that is not read; the reason quotes nothing of it."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: Phrase) -> None:
         super().__init__(reason)
         self.reason = reason
 
@@ -119,10 +123,11 @@ def read_yaml(text: str) -> Any:
         return yaml.load(text, Loader=yaml.CBaseLoader)  # noqa: S506 - the base loader constructs nothing
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise YamlRefusedError(f"it is not YAML{where}") from None
+        if mark is None:
+            raise YamlRefusedError(Phrase("it is not YAML")) from None
+        raise YamlRefusedError(Phrase("it is not YAML at line %(line)s", line=mark.line + 1)) from None
     except (yaml.YAMLError, ValueError, RecursionError, TypeError):
-        raise YamlRefusedError("it is not YAML") from None
+        raise YamlRefusedError(Phrase("it is not YAML")) from None
 
 
 def _measure(text: str) -> None:
@@ -131,4 +136,4 @@ def _measure(text: str) -> None:
         aliases += isinstance(event, yaml.AliasEvent)
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_YAML_DEPTH or aliases > MAX_YAML_ALIASES or events > MAX_YAML_EVENTS:
-            raise YamlRefusedError("it is nested too deeply or refers to itself too often")
+            raise YamlRefusedError(Phrase("it is nested too deeply or refers to itself too often"))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sapwood.core.errors import NotFoundError
+from sapwood.formats.phrase import Phrase
 from sapwood.formats.sitefacts import Plugin, SiteFacts
 from sapwood.site.facts.tutor import shapes, sources
 from sapwood.site.facts.tutor.customization import customization
@@ -38,27 +39,32 @@ class Read:
     plugins_root: Root | None
     local: Mapping[str, LocalPlugin]
     installed: Installed | None
-    why: dict[str, str] = field(default_factory=dict)
+    why: dict[str, Phrase] = field(default_factory=dict)
 
-    def missing(self, fact: str, reason: str) -> None:
+    def missing(self, fact: str, reason: Phrase) -> None:
         """Say why a fact is unknown."""
         self.why[fact] = reason
 
-    def because(self, name: str) -> str:
+    def because(self, name: str) -> Phrase:
         """Why a file told nothing: it is not there, or was refused."""
         refused = self.root.refused.get(name)
-        return f"{name} was not read: {refused}" if refused else f"{name} does not say, or is not there"
+        if refused:
+            return Phrase("%(name)s was not read: %(reason)s", name=name, reason=refused)
+        return Phrase("%(name)s does not say, or is not there", name=name)
 
 
 def inspect_root(root: Path, *, plugins_root: Path | None = None, python: Path | None = None) -> SiteFacts:
     """The facts of the installation below `root`. Raises NoRootError when it is no Tutor root."""
     if not root.is_dir():
-        raise NoRootError(f"{root} is not a folder", hint="Give the folder that `tutor config printroot` prints.")
+        raise NoRootError(
+            Phrase("%(root)s is not a folder", root=root),
+            hint=Phrase("Give the folder that `tutor config printroot` prints."),
+        )
     read = _read(Root(root), Root(plugins_root) if plugins_root else None, python)
     if read.config is None and read.tutor_version is None and read.image is None and not read.root.refused:
         raise NoRootError(
-            f"{root} holds neither config.yml nor a rendered environment",
-            hint="Give the folder that `tutor config printroot` prints, readable by this user.",
+            Phrase("%(root)s holds neither config.yml nor a rendered environment", root=root),
+            hint=Phrase("Give the folder that `tutor config printroot` prints, readable by this user."),
         )
     return _conclude(read)
 
@@ -111,10 +117,10 @@ def _conclude(read: Read) -> SiteFacts:
             "local_plugin_count": len(read.local) if read.plugins_root else None,
         },
     )
-    read.missing("site_count", "the number of sites is in the database, not in these files")
-    read.missing("deployment.orchestrator", "the files for Docker and for Kubernetes are both rendered")
+    read.missing("site_count", Phrase("the number of sites is in the database, not in these files"))
+    read.missing("deployment.orchestrator", Phrase("the files for Docker and for Kubernetes are both rendered"))
     if not (read.installed and read.installed.python):
-        read.missing("host.python", _not_asked(read) or "the interpreter does not say")
+        read.missing("host.python", _not_asked(read) or Phrase("the interpreter does not say"))
     return SiteFacts.from_dict({**facts.to_dict(), "why": dict(sorted(read.why.items()))})
 
 
@@ -161,7 +167,8 @@ def _declared(read: Read, build: Mapping[str, Any] | None) -> str | None:
     config = read.config or sources.Config()
     text = config.platform_version or config.common_version or (str(build["ref"]) if build and build["ref"] else None)
     if text is None:
-        read.missing("declared_release", f"{read.because(sources.CONFIG)}; {read.because(sources.DOCKERFILE)}")
+        silent = (read.because(name) for name in (sources.CONFIG, sources.DOCKERFILE))
+        read.missing("declared_release", Phrase.joined("; ", silent))
         return None
     return _release(text) or text
 
@@ -176,10 +183,12 @@ def _inferred(read: Read, build: Mapping[str, Any] | None) -> tuple[str | None, 
     if build["kind"] == "tag" and release:
         return release, line
     reasons = {
-        "tag": "the environment is not rendered, so nothing shows what was built",
-        "branch": f"the build follows the branch {build['ref']}, so the release depends on the day of the build",
-        "commit": f"the build checks out the single commit {build['ref']}",
-        "fork": "the build checks out a fork or a local checkout",
+        "tag": Phrase("the environment is not rendered, so nothing shows what was built"),
+        "branch": Phrase(
+            "the build follows the branch %(ref)s, so the release depends on the day of the build", ref=build["ref"]
+        ),
+        "commit": Phrase("the build checks out the single commit %(ref)s", ref=build["ref"]),
+        "fork": Phrase("the build checks out a fork or a local checkout"),
     }
     read.missing("inferred_release", reasons[build["kind"]])
     return None, line
@@ -188,20 +197,22 @@ def _inferred(read: Read, build: Mapping[str, Any] | None) -> tuple[str | None, 
 def _plugins(read: Read) -> tuple[Plugin, ...] | None:
     names = read.config.plugins if read.config else None
     if names is None:
-        read.missing("plugins", read.because(sources.CONFIG) if read.config is None else "config.yml lists no PLUGINS")
+        read.missing(
+            "plugins", read.because(sources.CONFIG) if read.config is None else Phrase("config.yml lists no PLUGINS")
+        )
         return None
     known = dict(read.installed.plugins) if read.installed else {}
     plugins = []
     for name in names:
         version = known.get(name) or (read.local[name].version if name in read.local else None)
         if version is None:
-            read.missing(f"plugins.{name}.version", _not_asked(read) or "the interpreter has no such plugin")
+            read.missing(f"plugins.{name}.version", _not_asked(read) or Phrase("the interpreter has no such plugin"))
         plugins.append(Plugin(name, version))
     return tuple(plugins)
 
 
-def _not_asked(read: Read) -> str:
-    return read.installed.problem if read.installed else "no interpreter was given (--tutor-python)"
+def _not_asked(read: Read) -> Phrase:
+    return read.installed.problem if read.installed else Phrase("no interpreter was given (--tutor-python)")
 
 
 def _patches(read: Read) -> tuple[dict[str, Any], ...] | None:
@@ -212,10 +223,10 @@ def _patches(read: Read) -> tuple[dict[str, Any], ...] | None:
     if read.image:
         found += [{"kind": "commit", "repository": name, "commit": commit} for name, commit in read.image.patches]
     if read.plugins_root is None:
-        read.missing("patches.environment", "no plugins root was given (--tutor-plugins-root)")
+        read.missing("patches.environment", Phrase("no plugins root was given (--tutor-plugins-root)"))
     for name, reason in (read.plugins_root.refused if read.plugins_root else {}).items():
         if shapes.shaped(name.rpartition(".")[0], shapes.NAME):
-            read.missing(f"patches.{name}", f"the plugin was not read: {reason}")
+            read.missing(f"patches.{name}", Phrase("the plugin was not read: %(reason)s", reason=reason))
     if read.image is None:
         read.missing("patches.commit", read.because(sources.DOCKERFILE))
     return tuple(found) if read.image or read.plugins_root else None
@@ -257,30 +268,52 @@ def _languages(read: Read) -> tuple[str, ...] | None:
 def _mismatches(read: Read, build: Mapping[str, Any] | None) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
 
-    def say(code: str, message: str) -> None:
+    def say(code: str, message: Phrase) -> None:
         found.append({"code": code, "message": message})
 
     config, image = read.config or sources.Config(), read.image
     wanted = config.platform_version or config.common_version
     if wanted and image and image.ref and wanted != image.ref:
-        say("declared_not_built", f"config.yml asks for {wanted}, the rendered build checks out {image.ref}")
+        say(
+            "declared_not_built",
+            Phrase(
+                "config.yml asks for %(wanted)s, the rendered build checks out %(built)s",
+                wanted=wanted,
+                built=image.ref,
+            ),
+        )
     asked = config.platform_repository
     if asked and image and image.repository and asked != image.repository:
-        say("declared_not_built", f"config.yml asks for {asked}, the rendered build checks out {image.repository}")
+        say(
+            "declared_not_built",
+            Phrase(
+                "config.yml asks for %(wanted)s, the rendered build checks out %(built)s",
+                wanted=asked,
+                built=image.repository,
+            ),
+        )
     _, tag = shapes.image_parts((read.images or {}).get("lms"))
     if build and not build["custom_image"] and tag and read.tutor_version and tag != read.tutor_version:
         say(
             "image_not_rendered",
-            f"the LMS runs the image of Tutor {tag}, the environment is of Tutor {read.tutor_version}",
+            Phrase(
+                "the LMS runs the image of Tutor %(tag)s, the environment is of Tutor %(rendered)s",
+                tag=tag,
+                rendered=read.tutor_version,
+            ),
         )
     if read.installed and read.installed.tutor and read.tutor_version and read.installed.tutor != read.tutor_version:
-        text = f"Tutor {read.installed.tutor} is installed, the environment was rendered by Tutor {read.tutor_version}"
+        text = Phrase(
+            "Tutor %(installed)s is installed, the environment was rendered by Tutor %(rendered)s",
+            installed=read.installed.tutor,
+            rendered=read.tutor_version,
+        )
         say("installed_not_rendered", text)
     if config.mounts_platform:
-        say("mounted", "a local checkout of the platform is mounted: what runs is not what the image holds")
+        say("mounted", Phrase("a local checkout of the platform is mounted: what runs is not what the image holds"))
     changed, rendered = read.root.changed_at(sources.CONFIG), read.root.changed_at(sources.VERSION_FILE)
     if changed and rendered and changed - rendered > CLOCK_SLACK_S:
-        say("environment_outdated", "config.yml was changed after the environment was rendered")
+        say("environment_outdated", Phrase("config.yml was changed after the environment was rendered"))
     found += _plugin_mismatches(read)
     return found
 
@@ -291,7 +324,12 @@ def _plugin_mismatches(read: Read) -> list[dict[str, str]]:
     return [
         {
             "code": "plugin_of_other_line",
-            "message": f"the plugin {name} {version} is of another line than Tutor {read.tutor_version}",
+            "message": Phrase(
+                "the plugin %(name)s %(version)s is of another line than Tutor %(rendered)s",
+                name=name,
+                version=version,
+                rendered=read.tutor_version,
+            ),
         }
         for name, version in (read.installed.plugins.items() if read.installed else ())
         if name in official and major and version.partition(".")[0] != major

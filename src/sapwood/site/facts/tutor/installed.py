@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sapwood.formats.phrase import NO_WORDS, Phrase
 from sapwood.site.facts.tutor import shapes
 
 TIME_LIMIT_S = 20
@@ -32,7 +33,7 @@ class Installed:
     python: str | None = None
     tutor: str | None = None
     plugins: Mapping[str, str] = field(default_factory=dict)
-    problem: str = ""
+    problem: Phrase = NO_WORDS
 
 
 def ask(python: Path) -> Installed:
@@ -49,13 +50,13 @@ def ask(python: Path) -> Installed:
         )
         data = json.loads(done.stdout) if done.returncode == 0 else None
     except subprocess.TimeoutExpired:
-        return Installed(problem=f"the interpreter did not answer within {TIME_LIMIT_S} s")
+        return Installed(problem=Phrase("the interpreter did not answer within %(n)s s", n=TIME_LIMIT_S))
     except OSError as error:
-        return Installed(problem=f"the interpreter cannot be started: {error.strerror}")
+        return Installed(problem=Phrase("the interpreter cannot be started: %(reason)s", reason=error.strerror))
     except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
-        return Installed(problem="the interpreter gave no usable answer")
+        return Installed(problem=Phrase("the interpreter gave no usable answer"))
     plugins = data.get("plugins")
     return Installed(
         python=shapes.whole_version(data.get("python")),

@@ -4,6 +4,7 @@ import ast
 from dataclasses import dataclass
 from typing import Any
 
+from sapwood.formats.phrase import Phrase
 from sapwood.site.facts.tutor import shapes
 from sapwood.site.facts.tutor.files import Root
 
@@ -49,7 +50,7 @@ def _from_python(root: Root, file_name: str, name: str) -> LocalPlugin:
         tree = ast.parse(text) if text is not None else None
         nodes = list(ast.walk(tree)) if tree else []
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        root.refused[file_name] = "it is not Python"
+        root.refused[file_name] = Phrase("it is not Python")
         tree, nodes = None, []
     if tree is None:
         return LocalPlugin(name, None, (), readable=False)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sapwood.formats.phrase import Phrase
 from sapwood.site.facts.tutor import shapes
 from sapwood.site.facts.tutor.sources import Config, Rendered
 
@@ -14,7 +15,7 @@ ENGINES = {
     "postgres": "postgresql",
     "postgresql": "postgresql",
 }
-Missing = Callable[[str, str], None]
+Missing = Callable[[str, Phrase], None]
 
 
 def database(
@@ -31,20 +32,22 @@ def database(
         name, version = shapes.image_parts(image)
         engine = ENGINES.get(name)
         if engine is None:
-            missing("database.engine", "the image of the database has a name that says nothing about its engine")
+            missing(
+                "database.engine", Phrase("the image of the database has a name that says nothing about its engine")
+            )
         if version is None:
-            missing("database.version", "the image of the database has no version in its tag")
+            missing("database.version", Phrase("the image of the database has no version in its tag"))
         return {"engine": engine, "version": version, "host_kind": "bundled"}
     if runs is False or images is not None:
-        missing("database.version", "the database is run by somebody else; the files do not hold its version")
+        missing("database.version", Phrase("the database is run by somebody else; the files do not hold its version"))
         backend = settings.database_backend if settings else None
         if backend == "postgresql":
             return {"engine": "postgresql", "version": None, "host_kind": "external"}
-        missing("database.engine", "an external server speaks MySQL: the files cannot tell MySQL from MariaDB")
+        missing("database.engine", Phrase("an external server speaks MySQL: the files cannot tell MySQL from MariaDB"))
         return {"engine": None, "version": None, "host_kind": "external"}
     name, version = shapes.image_parts(config.database_image if config else None)
     for fact in ("engine", "version", "host_kind"):
-        missing(f"database.{fact}", "the environment is not rendered")
+        missing(f"database.{fact}", Phrase("the environment is not rendered"))
     return {"engine": ENGINES.get(name), "version": version, "host_kind": None}
 
 
