@@ -31,6 +31,7 @@ TRANSLATED = frozenset(
 FOR_PROGRAMMERS = frozenset(
     {"TypeError", "ValueError", "NotImplementedError", "AssertionError", "ImproperlyConfigured", "RuntimeError"}
     | {"extend_schema", "OpenApiParameter", "OpenApiResponse", "DownloadError"}
+    | {"provider_error", "OAuth2Error"}  # what went wrong at an identity provider: for the log, pages say it in general
 )
 DECLARED = frozenset({"boolean", "choice", "compile", "integer", "text", "words"})  # `settings.text(…)`, `re.compile`
 FOR_LOGS = frozenset({"debug", "info", "warning", "error", "exception", "log", "critical"})
@@ -45,6 +46,7 @@ _KEPT = "kept in the database in English; pages mark it as English"
 _WIRE = "an answer of the HTTP API alone"
 BARE: dict[tuple[str, str], str] = {
     ("accounts/adapters.py", "Sapwood"): "the name of this program",
+    ("accounts/openedx/sign_in.py", "Open edX"): "a name",
     ("accounts/rest.py", "An API token, made under"): "the description of the HTTP API",
     ("accounts/rest.py", "Bearer realm="): _HEADER,
     ("accounts/rest.py", "This token is unknown, expired or revoked."): _WIRE,
@@ -80,6 +82,7 @@ BARE: dict[tuple[str, str], str] = {
     ("site/facts/screen.py", "<bdi"): "markup",
     ("site/facts/tutor/installed.py", "import json"): "a program",
     ("site/facts/words.py", ""): "words of commands, which speak English",
+    ("site/inbox/actions/bounces.py", "by hand"): _KEPT,
     ("site/inbox/actions/delivering.py", "The mail server cannot be reached:"): _KEPT,
     ("site/inbox/actions/importing.py", "Revision"): _KEPT,
     ("site/inbox/actions/importing.py", "Sapwood failed to read it"): _KEPT,

@@ -73,16 +73,14 @@ ALLAUTH_TRUSTED_PROXY_COUNT = 1 if typed.TRUST_PROXY.get() else 0
 MFA_ADAPTER = "sapwood.accounts.adapters.SecondFactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
-MFA_FORMS = {
-    "add_webauthn": "sapwood.accounts.forms.AddPasskeyForm",
-    "edit_webauthn": "sapwood.accounts.forms.RenamePasskeyForm",
-}
 MFA_PASSKEY_SIGNUP_ENABLED = False
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not _SECURE
 MFA_TOTP_TOLERANCE = 0  # a used code is remembered for one period, so a longer life would let it be used twice
 MFA_RECOVERY_CODES_SHOW_ONCE = False
 MFA_ALLOW_UNVERIFIED_EMAIL = False
 MFA_FORMS = {
+    "add_webauthn": "sapwood.accounts.forms.AddPasskeyForm",
+    "edit_webauthn": "sapwood.accounts.forms.RenamePasskeyForm",
     "authenticate": "sapwood.accounts.factor_forms.CodeForm",
     "reauthenticate": "sapwood.accounts.factor_forms.CodeAgainForm",
     "authenticate_webauthn": "sapwood.accounts.factor_forms.PasskeyForm",

@@ -5,6 +5,7 @@ import errno
 from django.db import DatabaseError
 
 from sapwood.core.errors import UnavailableError
+from sapwood.formats.phrase import Phrase
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -27,4 +28,8 @@ def as_disk_error(error: BaseException) -> DiskError | None:
     if not told:
         return None
     what = error.strerror if isinstance(error, OSError) else error
-    return DiskError(f"The disk does not take what is written: {what}", hint="Make room on it, then do it again.")
+    # A phrase, because the disk may be full before there is a Django that could translate.
+    return DiskError(
+        Phrase("The disk does not take what is written: %(what)s", what=str(what)),
+        hint=Phrase("Make room on it, then do it again."),
+    )
