@@ -76,7 +76,8 @@ def _ended_subscription(name: str, root_sha256: str) -> Subscription | None:
     same = Subscription.objects.filter(root_sha256=root_sha256)
     if (active := same.filter(active=True).first()) is not None:
         raise SubscriptionError(
-            f"This publisher is subscribed to already, as {active.name}", hint="Change that subscription instead."
+            f"This publisher is subscribed to already, as {active.name}",
+            hint=f"To change it, end it first: sapwood channel unsubscribe {active.name}. What was verified stays.",
         )
     return (same.filter(name=name) if name else same).order_by("-pk").first()
 

@@ -22,6 +22,7 @@ for command in (
     publishing.bundle,
     publishing.verify,
     receiving.subscribe,
+    receiving.unsubscribe,
     receiving.pull,
     receiving.status,
 ):

@@ -62,6 +62,16 @@ def subscribe(  # noqa: PLR0913 - one argument per option
 
 
 @click.command()
+@click.argument("name")
+@json_option
+def unsubscribe(*, name: str, as_json: bool) -> None:
+    """Stop pulling from a publisher; what was received and verified stays, and `subscribe` goes on from there."""
+    subscription = api.subscription_named(name)
+    api.unsubscribe(subscription, actor=Actor.command(), now=system_clock().now())
+    emit({"name": subscription.name}, [f"{subscription.name}: ended; what was received stays"], as_json=as_json)
+
+
+@click.command()
 @click.argument("names", nargs=-1)
 @click.option("--bundle", type=FILE, help="Read this air-gap bundle instead of the network.")
 @json_option

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from sapwood.channel import api
 from sapwood.channel.cli import channel
-from sapwood.channel.errors import BelowThresholdError, RollbackError
+from sapwood.channel.errors import BelowThresholdError, RollbackError, SubscriptionError
 from sapwood.channel.models import Subscription
 from sapwood.channel.tests.support import URL, FolderHttp, announcement, uuid_of
 from sapwood.core.clock import system_clock
@@ -53,6 +53,25 @@ def test_the_whole_way_by_command(run, tmp_path, monkeypatch):
     run("publish", "--repo", repo)
     assert run("pull")["pulls"][0]["new"] == 1
     assert [row.type for row in api.received()] == ["announcement", "retraction"]
+
+
+def test_a_subscription_is_changed_by_ending_it_and_subscribing_again(run, commons, monkeypatch):
+    commons.publish(announcement(1))
+    monkeypatch.setattr("sapwood.channel.cli.receiving.default_client", lambda: commons.http)
+    root = commons.path / "repository" / "metadata" / "1.root.json"
+    run("subscribe", URL, "--root", root, "--name", "openedx")
+    assert run("pull")["pulls"][0]["new"] == 1
+    moved = (URL.replace("commons", "moved"), "--root", root, "--mirror", URL, "--channel", "community")
+    with pytest.raises(SubscriptionError, match="already, as openedx"):
+        run("subscribe", *moved)
+    assert run("unsubscribe", "openedx") == {"name": "openedx"}
+    assert run("pull", code=4)["pulls"] == []
+    assert run("status", code=4)["channels"] == []
+    assert run("subscribe", *moved)["name"] == "openedx"
+    commons.http.url = URL.replace("commons", "moved")
+    [pulled] = run("pull")["pulls"]
+    assert (pulled["new"], pulled["errors"]) == (0, {}), "it goes on with what it had verified"
+    assert [channel["channel"] for channel in run("status")["channels"]] == ["community"]
 
 
 def test_a_bundle_travels_as_one_file(run, tmp_path, commons):
