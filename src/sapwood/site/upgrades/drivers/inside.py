@@ -55,7 +55,6 @@ def wrap_settings(request: dict[str, Any]) -> None:
     for name in dir(base):
         if name.isupper():
             setattr(module, name, getattr(base, name))
-    module.SAPWOOD_BASE = request["settings"]
     databases = {}
     given = request["databases"]
     for alias, config in getattr(base, "DATABASES", {}).items():
@@ -81,7 +80,6 @@ def wrap_settings(request: dict[str, Any]) -> None:
     media(module, base, scratch)
     sys.modules[SETTINGS] = module
     os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
-    os.environ["SAPWOOD_SHADOW"] = "1"
 
 
 def database(config: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -105,7 +103,7 @@ def media(module: Any, base: Any, scratch: str) -> None:
     """Uploads: read from where they lie, written to the scratch folder; stores elsewhere start empty."""
     folder = str(Path(scratch) / "media")
     root = getattr(base, "MEDIA_ROOT", "") or ""
-    module.SAPWOOD_MEDIA_BELOW = str(root)
+    module.SHADOW_MEDIA_BELOW = str(root)
     module.MEDIA_ROOT = folder
     place = SETTINGS + ".Overlay"
     storages = getattr(base, "STORAGES", None)
@@ -131,7 +129,7 @@ def overlay_class() -> Any:
         """Reads fall through to the subject's own folder; nothing is written or removed there."""
 
         def _below(self, name: str) -> Any:
-            root = getattr(settings, "SAPWOOD_MEDIA_BELOW", "")
+            root = getattr(settings, "SHADOW_MEDIA_BELOW", "")
             return FileSystemStorage(location=root) if root and not FileSystemStorage.exists(self, name) else None
 
         def _open(self, name: str, mode: str = "rb") -> Any:
@@ -191,7 +189,7 @@ def ours(name: str) -> bool:
         "MEDIA_ROOT",
         "EMAIL_BACKEND",
         "EMAIL_FILE_PATH",
-    } and not name.startswith("SAPWOOD_")
+    } and not name.startswith("SHADOW_")
 
 
 def digest(value: object) -> str:
