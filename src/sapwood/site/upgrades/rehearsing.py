@@ -18,6 +18,7 @@ from sapwood.site.upgrades.planning import Plan, make_plan
 from sapwood.site.upgrades.shadows import copy_sqlite, fingerprint
 
 Say = Callable[[str], None]
+Databases = Mapping[str, DatabaseUrl]
 # One rehearsal says how this machine behaved once; by how much the next may differ is an assumption, shown as one.
 SPREAD = (0.8, 1.5)
 NO_SPACE_FACTOR = 3.2
@@ -73,19 +74,24 @@ def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambd
     with _folder(work) as folder:
         say("reading both environments")
         found = Rehearsal(subject.name, now, make_plan(subject, folder / "plan"))
-        source = Path(subject.databases["default"].name)
-        _enough_space(source, folder)
+        sources = {alias: Path(url.name) for alias, url in subject.databases.items()}
+        _enough_space(sources.values(), folder)
         say("copying the database")
-        copied = copy_sqlite(source, folder / "shadow.sqlite3")
-        found.copy_s, found.copy_bytes = copied.seconds, copied.size_bytes
-        before = _check(subject, subject.current, copied.url, folder / "before", found, "before", say)
-        _migrate(subject, copied.url, folder / "migrate", found, say)
-        say("checking the rows with the new release")
-        after = _check(subject, subject.target, copied.url, folder / "after", found, "after", say)
+        copies = {alias: copy_sqlite(source, folder / f"{alias}.sqlite3") for alias, source in sources.items()}
+        found.copy_s = sum(copied.seconds for copied in copies.values())
+        found.copy_bytes = sum(copied.size_bytes for copied in copies.values())
+        shadow = {alias: copied.url for alias, copied in copies.items()}
+        before = _check(subject, subject.current, shadow, folder / "before", found, "before", say)
+        for alias in shadow:
+            _migrate(subject, alias, shadow, folder / "migrate", found, say)
+        after = _check(subject, subject.target, shadow, folder / "after", found, "after", say)
         found.checks = list(_judged(before, after))
         say("measuring the way back")
-        found.restore_s = _restore(source, folder)
+        found.restore_s = sum(_restore(source, folder) for source in sources.values())
         _conclude(found)
+        found.untested += [
+            f"the rows of the database {alias}: only its migrations ran" for alias in shadow if alias != "default"
+        ]
     return found
 
 
@@ -111,8 +117,8 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _enough_space(source: Path, folder: Path) -> None:
-    needed = int(source.stat().st_size * NO_SPACE_FACTOR) if source.is_file() else 0
+def _enough_space(sources: Iterable[Path], folder: Path) -> None:
+    needed = int(sum(source.stat().st_size for source in sources if source.is_file()) * NO_SPACE_FACTOR)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise NoSpaceError(
@@ -121,11 +127,13 @@ def _enough_space(source: Path, folder: Path) -> None:
         )
 
 
-def _migrate(subject: Subject, url: DatabaseUrl, scratch: Path, found: Rehearsal, say: Say) -> None:
+def _migrate(
+    subject: Subject, alias: str, shadow: Databases, scratch: Path, found: Rehearsal, say: Say
+) -> None:
     classes = {migration.label: migration for migration in found.plan.migrations}
     began = time.perf_counter()
     try:
-        for answer in ask(subject, subject.target, "migrate", databases={"default": url}, scratch=scratch):
+        for answer in ask(subject, subject.target, "migrate", databases=shadow, scratch=scratch, alias=alias):
             event, label = answer["event"], f"{answer.get('app')}.{answer.get('name')}"
             if event == "started":
                 say(f"migrating {label} ({answer['number']} of {len(classes)})")
@@ -140,17 +148,17 @@ def _migrate(subject: Subject, url: DatabaseUrl, scratch: Path, found: Rehearsal
                     found.failures.append({"phase": "migrate", **failure, "remedy": "", "message": answer["message"]})
     except InsideError as error:
         found.failures.append(_broken("migrate", error))
-    found.migrate_s = time.perf_counter() - began
+    found.migrate_s += time.perf_counter() - began
 
 
 def _check(  # noqa: PLR0913, PLR0917 - where, with what, for whom
-    subject: Subject, side: Side, url: DatabaseUrl, scratch: Path, found: Rehearsal, phase: str, say: Say
+    subject: Subject, side: Side, shadow: Databases, scratch: Path, found: Rehearsal, phase: str, say: Say
 ) -> list[dict[str, Any]]:
-    say(f"checking every model ({phase})")
+    say(f"checking the rows of every model, {phase} the upgrade")
     results: list[dict[str, Any]] = []
     names = ("id", "verdict", "model", "field", "detail")
     try:
-        answers = ask(subject, side, "check", databases={"default": url}, scratch=scratch)
+        answers = ask(subject, side, "check", databases=shadow, scratch=scratch)
         results.extend({name: one[name] for name in names} for one in answers if one["event"] == "check")
     except InsideError as error:
         found.failures.append(_broken(f"check {phase}", error))

@@ -1,5 +1,6 @@
 """The subject file: a few lines of TOML that a person can write by hand. A wrong key is named, never ignored."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -81,6 +82,8 @@ def _databases(raw: Mapping[str, Any], here: Path) -> dict[str, DatabaseUrl]:
         found["default"] = _database(_text(raw, "database_url", ""), "database_url", here)
     for alias, url in _table(raw, "databases").items():
         key = f"databases.{alias}"
+        if not re.fullmatch(r"[\w-]{1,63}", alias):
+            raise SubjectError(f"{key!a} is not the name of a database", hint="Use its alias in DATABASES.")
         if not isinstance(url, str):
             raise SubjectError(f"{key} must be an address", hint="Write it like database_url.")
         if alias in found:

@@ -2,6 +2,11 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -17,6 +22,13 @@ ADD = """
         operations = [migrations.AddField("Product", "price", models.IntegerField(null=True))]
 """
 PRICE = "    price = models.IntegerField(null=True)\n"
+
+
+def _read(path):
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 @pytest.fixture
@@ -164,3 +176,56 @@ def test_two_leaves_stand_in_the_way(campus, run):
     campus.migration("new", "0002_theirs", ADD.replace("price", "weight"))
     found = run(upgrade, "plan", campus.subject, code=3)
     assert [problem["code"] for problem in found["problems"]] == ["migrations.several_leaves"]
+
+
+def test_a_second_database_is_migrated_too_and_what_was_not_looked_at_is_said(campus, rehearse, tmp_path):
+    settings = campus.folder / "campus_settings.py"
+    settings.write_text(settings.read_text() + "\nDATABASES['history'] = dict(DATABASES['default'])\n")
+    (campus.folder / "data" / "history.sqlite3").write_bytes(campus.database.read_bytes())
+    campus.subject.write_text(campus.subject.read_text() + '[databases]\nhistory = "sqlite:///data/history.sqlite3"\n')
+    campus.models("new", more=PRICE)
+    campus.migration("new", "0002_price", ADD)
+    found = rehearse(0)
+    assert [row["name"] for row in found["migrations"]] == ["0002_price", "0002_price"]
+    assert "the rows of the database history: only its migrations ran" in found["untested"]
+
+
+def test_what_a_killed_rehearsal_left_is_removed_by_the_next(campus, rehearse, tmp_path):
+    campus.models("new", more=PRICE)
+    waits = """
+from django.db import migrations, models
+import pathlib, time
+def wait(apps, schema_editor):
+    pathlib.Path("waiting").touch()
+    time.sleep(600)
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [migrations.RunPython(wait)]
+"""
+    campus.migration("new", "0002_price", waits)
+    command = [
+        sys.executable,
+        "-m",
+        "sapwood.config.cli",
+        "upgrade",
+        "rehearse",
+        campus.subject,
+        "--report",
+        tmp_path / "r",
+    ]
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "SAPWOOD_VAR": str(tmp_path / "var"), "SAPWOOD_ROLE": "site"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not (campus.folder / "waiting").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    while [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path) in _read(path)]:
+        time.sleep(0.05)
+    assert list((tmp_path / "var" / "site" / "upgrades").glob("shadow-*"))
+    campus.migration("new", "0002_price", ADD)
+    assert rehearse(0)["verdict"] == "go"

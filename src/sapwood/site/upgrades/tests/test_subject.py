@@ -73,6 +73,7 @@ def test_a_password_is_not_shown(read):
         ("mysql://root:hush@", "oracle://root:hush@", "database_url is not a database address"),
         (":33306/campus", ":99999999/campus", "database_url is not a database address"),
         ("[databases]\nhistory", "[databases]\ndefault", "databases.default stands beside database_url"),
+        ("[databases]\nhistory", '[databases]\n"../history"', "is not the name of a database"),
         ('name = "campus"', "name = [", "is not TOML"),
         ("[checks]\npacks = ", "[checks]\npacks = 3 #", "checks.packs must be a list of texts"),
     ],
