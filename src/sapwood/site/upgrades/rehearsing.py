@@ -127,9 +127,7 @@ def _enough_space(sources: Iterable[Path], folder: Path) -> None:
         )
 
 
-def _migrate(
-    subject: Subject, alias: str, shadow: Databases, scratch: Path, found: Rehearsal, say: Say
-) -> None:
+def _migrate(subject: Subject, alias: str, shadow: Databases, scratch: Path, found: Rehearsal, say: Say) -> None:
     classes = {migration.label: migration for migration in found.plan.migrations}
     began = time.perf_counter()
     try:

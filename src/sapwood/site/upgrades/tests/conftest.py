@@ -64,8 +64,15 @@ class Campus:
             self.migration(side, "0001_initial", FIRST)
 
     def _environment(self, side: str) -> None:
-        subprocess.run([sys.executable, "-m", "venv", "--without-pip", self.folder / side], check=True)
-        [packages] = (self.folder / side / "lib").glob("python*/site-packages")
+        # What `python -m venv --without-pip` makes, in a hundredth of the time.
+        base = Path(sys._base_executable)
+        packages = (
+            self.folder / side / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
+        )
+        packages.mkdir(parents=True)
+        (self.folder / side / "bin").mkdir()
+        (self.folder / side / "bin" / "python").symlink_to(base)
+        (self.folder / side / "pyvenv.cfg").write_text(f"home = {base.parent}\n")
         paths = [sysconfig.get_path("purelib"), str(self.folder / f"code-{side}")]
         (packages / "side.pth").write_text("\n".join(paths))
         (self.folder / f"code-{side}" / "shop" / "migrations").mkdir(parents=True)
