@@ -39,6 +39,8 @@ MOUNTS = {
     "migrate": Mount("sapwood.config.serve", "migrate", None, "Bring the database up to this version."),
     "serve": Mount("sapwood.config.serve", "serve", None, "Serve one role's pages."),
     "site": Mount("sapwood.site.facts.cli", "site", "site", "What this site is, and what it is exposed to."),
+    "migrations": Mount("sapwood.site.upgrades.cli", "migrations", "site", "What an upgrade's migrations mean."),
+    "upgrade": Mount("sapwood.site.upgrades.cli", "upgrade", "site", "Plan an upgrade, and rehearse it on a copy."),
     "up": Mount("sapwood.config.up", "up", "site", "Start a commons and a site here, with real data."),
     "worker": Mount("sapwood.core.cli", "worker", None, "Do what waits, and what is due, until stopped."),
 }

@@ -80,7 +80,7 @@ SHARED_APPS = [
 ]
 ROLE_APPS = {
     "commons": ["sapwood.commons.announcements", "sapwood.commons.releases"],
-    "site": ["sapwood.site.facts", "sapwood.site.inbox"],
+    "site": ["sapwood.site.facts", "sapwood.site.upgrades", "sapwood.site.inbox"],
 }
 INSTALLED_APPS = [*SHARED_APPS, *ROLE_APPS[ROLE], "sapwood.config"]
 

@@ -1,0 +1,244 @@
+"""Classes of Django migrations, by parsing: nothing is imported or run.
+
+A class says what an operation means for a release that still runs beside it (expand and contract, after Fowler):
+`expand` adds, `contract` takes away, `data` moves rows, `neutral` touches no table, `unsafe` breaks the code that
+still runs, `unknown` is what parsing cannot decide, always with a reason.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+EXPAND: Final = "expand"
+CONTRACT: Final = "contract"
+DATA: Final = "data"
+NEUTRAL: Final = "neutral"
+UNSAFE: Final = "unsafe"
+UNKNOWN: Final = "unknown"
+
+MAX_SOURCE_BYTES = 5_000_000
+MAX_DEPTH = 20
+
+_PLAIN: Mapping[str, tuple[str, ...]] = {
+    "CreateModel": (EXPAND,),
+    "CreateModelWithHistory": (EXPAND,),
+    "AddIndex": (EXPAND,),
+    "AddIndexConcurrently": (EXPAND,),
+    "RemoveIndex": (CONTRACT,),
+    "RemoveIndexConcurrently": (CONTRACT,),
+    "RenameIndex": (NEUTRAL,),
+    "DeleteModel": (CONTRACT, UNSAFE),
+    "RemoveField": (CONTRACT, UNSAFE),
+    "RenameModel": (UNSAFE,),
+    "RenameField": (UNSAFE,),
+    "AlterModelTable": (UNSAFE,),
+    "AlterModelTableComment": (NEUTRAL,),
+    "AlterModelOptions": (NEUTRAL,),
+    "AlterModelManagers": (NEUTRAL,),
+    "AlterOrderWithRespectTo": (EXPAND,),
+    "RemoveConstraint": (EXPAND,),
+    "RunPython": (DATA,),
+    "CreateExtension": (EXPAND,),
+}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation as it stands in the source. `where` is its line; `why` is there when a class is not certain."""
+
+    kind: str
+    classes: tuple[str, ...]
+    where: int
+    model: str = ""
+    field: str = ""
+    reversible: bool | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """What one migration file declares. `reason` says why it could not be read, and then there are no operations."""
+
+    operations: tuple[Operation, ...]
+    dependencies: tuple[tuple[str, str], ...] = ()
+    replaces: tuple[tuple[str, str], ...] = ()
+    atomic: bool = True
+    reason: str = ""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """All classes of its operations, worst first; `unknown` when the file could not be read."""
+        order = (UNSAFE, UNKNOWN, CONTRACT, DATA, EXPAND, NEUTRAL)
+        found = {name for operation in self.operations for name in operation.classes}
+        if self.reason:
+            found = {UNKNOWN}
+        return tuple(name for name in order if name in found) or (NEUTRAL,)
+
+
+def read_migration(source: bytes) -> Migration:
+    """Parse one migration file. What cannot be parsed is `unknown` with a reason, never `neutral`."""
+    if len(source) > MAX_SOURCE_BYTES:
+        return Migration((), reason=f"larger than {MAX_SOURCE_BYTES:,} bytes")
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return Migration((), reason=f"does not parse: {type(error).__name__}")
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == "Migration":
+            return _migration(node)
+    return Migration((), reason="declares no class Migration")
+
+
+def _migration(node: ast.ClassDef) -> Migration:
+    values = dict(_assignments(node))
+    operations = values.get("operations")
+    reason = ""
+    found: tuple[Operation, ...] = ()
+    if operations is not None:
+        if isinstance(operations, ast.List | ast.Tuple):
+            found = tuple(_operations(operations))
+        else:
+            reason = "its operations are computed"
+    atomic = values.get("atomic")
+    return Migration(
+        operations=found,
+        dependencies=_pairs(values.get("dependencies")),
+        replaces=_pairs(values.get("replaces")),
+        atomic=not (isinstance(atomic, ast.Constant) and atomic.value is False),
+        reason=reason,
+    )
+
+
+def _assignments(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
+    for statement in node.body:
+        if isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                if isinstance(target, ast.Name):
+                    yield target.id, statement.value
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value:
+            yield statement.target.id, statement.value
+
+
+def _pairs(node: ast.expr | None) -> tuple[tuple[str, str], ...]:
+    if not isinstance(node, ast.List | ast.Tuple):
+        return ()
+    found = []
+    for item in node.elts:
+        parts = [part.value for part in getattr(item, "elts", ()) if isinstance(part, ast.Constant)]
+        if len(parts) == 2 and all(isinstance(part, str) for part in parts):  # noqa: PLR2004 - an app and a name
+            found.append((str(parts[0]), str(parts[1])))
+    return tuple(found)
+
+
+def _operations(node: ast.List | ast.Tuple, depth: int = 0, *, state_only: bool = False) -> Iterator[Operation]:
+    for item in node.elts:
+        if not isinstance(item, ast.Call) or depth > MAX_DEPTH:
+            yield Operation("?", (UNKNOWN,), getattr(item, "lineno", 0), why="an operation that is computed")
+            continue
+        yield from _operation(item, depth, state_only=state_only)
+
+
+def _operation(call: ast.Call, depth: int, *, state_only: bool) -> Iterator[Operation]:
+    kind = _name(call.func)
+    given = _arguments(call, kind)
+    if kind == "SeparateDatabaseAndState":
+        for part, only in (("database_operations", False), ("state_operations", True)):
+            nested = given.get(part)
+            if isinstance(nested, ast.List | ast.Tuple):
+                yield from _operations(nested, depth + 1, state_only=state_only or only)
+            elif nested is not None:
+                yield Operation(kind, (UNKNOWN,), call.lineno, why=f"its {part} are computed")
+        return
+    model, field = _text(given.get("model_name") or given.get("name")), _text(given.get("name"))
+    if "model_name" not in given:
+        field = ""
+    if state_only:
+        yield Operation(kind, (NEUTRAL,), call.lineno, model, field, reversible=True, why="changes Django's state only")
+        return
+    classes, why = _classes(kind, given)
+    yield Operation(kind, classes, call.lineno, model, field, _reversible(kind, given), why)
+
+
+def _classes(kind: str, given: Mapping[str, ast.expr]) -> tuple[tuple[str, ...], str]:
+    if kind in _PLAIN:
+        return _PLAIN[kind], ""
+    if kind == "AddField":
+        return _added(given.get("field"))
+    if kind == "AlterField":
+        return (EXPAND, CONTRACT), "how much it changes is decided with the field's earlier form"
+    if kind in {"AddConstraint", "AlterUniqueTogether", "AlterIndexTogether"}:
+        return (CONTRACT, UNSAFE), "rows that exist, or that running code writes, may break it"
+    if kind == "RunSQL":
+        return _sql(given)
+    return (UNKNOWN,), f"{kind or 'an operation'} is not one of Django's own"
+
+
+def _added(field: ast.expr | None) -> tuple[tuple[str, ...], str]:
+    if not isinstance(field, ast.Call):
+        return (UNKNOWN,), "the field is computed"
+    kind, keywords = _name(field.func), {word.arg: word.value for word in field.keywords if word.arg}
+    if kind == "ManyToManyField":
+        return (EXPAND,), ""
+    if _true(keywords.get("null")) or "db_default" in keywords:
+        return (EXPAND,), ""
+    if _true(keywords.get("unique")):
+        return (EXPAND, UNSAFE), "one default for all rows cannot be unique"
+    return (EXPAND, UNSAFE), "NOT NULL without a default in the database: running code cannot insert"
+
+
+def _sql(given: Mapping[str, ast.expr]) -> tuple[tuple[str, ...], str]:
+    state = given.get("state_operations")
+    if isinstance(given.get("sql"), ast.Attribute) and _name(given["sql"]) == "noop" and state is None:
+        return (NEUTRAL,), ""
+    return (DATA, UNKNOWN), "SQL is not interpreted"
+
+
+def _reversible(kind: str, given: Mapping[str, ast.expr]) -> bool | None:
+    if kind == "RunPython":
+        return "reverse_code" in given
+    if kind == "RunSQL":
+        return "reverse_sql" in given
+    if kind in _PLAIN or kind in {
+        "AddField",
+        "AlterField",
+        "AddConstraint",
+        "AlterUniqueTogether",
+        "AlterIndexTogether",
+    }:
+        return kind not in {"DeleteModel", "RemoveField"} or None
+    return None
+
+
+_POSITIONS: Mapping[str, tuple[str, ...]] = {
+    "AddField": ("model_name", "name", "field"),
+    "AlterField": ("model_name", "name", "field"),
+    "RemoveField": ("model_name", "name"),
+    "RenameField": ("model_name", "old_name", "new_name"),
+    "RunPython": ("code", "reverse_code"),
+    "RunSQL": ("sql", "reverse_sql", "state_operations"),
+    "SeparateDatabaseAndState": ("database_operations", "state_operations"),
+    "AddConstraint": ("model_name", "constraint"),
+    "RemoveConstraint": ("model_name", "name"),
+    "AddIndex": ("model_name", "index"),
+    "RemoveIndex": ("model_name", "name"),
+}
+
+
+def _arguments(call: ast.Call, kind: str) -> dict[str, ast.expr]:
+    given = dict(zip(_POSITIONS.get(kind, ("name",)), call.args, strict=False))
+    return given | {word.arg: word.value for word in call.keywords if word.arg}
+
+
+def _name(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _text(node: ast.expr | None) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _true(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value is True

@@ -1,0 +1,1 @@
+"""Upgrades: plan, rehearse on a copy, and soon apply with a way back."""

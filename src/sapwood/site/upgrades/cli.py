@@ -1,0 +1,97 @@
+"""`sapwood upgrade`: what an upgrade would do, and how it goes on a copy; `sapwood migrations`: its migrations."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from sapwood.core.clock import system_clock
+from sapwood.core.commands import Exit, emit, json_option
+from sapwood.core.paths import role_dir
+from sapwood.site.upgrades import api
+from sapwood.site.upgrades.data import PendingMigration
+
+SUBJECT = click.argument("subject", type=click.Path(path_type=Path))
+CODES = {api.Verdict.GO: Exit.GOOD, api.Verdict.NO_GO: Exit.BAD_NEWS, api.Verdict.UNKNOWN: Exit.UNKNOWN}
+
+
+@click.group()
+def upgrade() -> None:
+    """Know before you upgrade: what would change, and how it goes on a copy of your data."""
+
+
+@upgrade.command()
+@SUBJECT
+@json_option
+def plan(*, subject: Path, as_json: bool) -> None:
+    """Say what the upgrade of SUBJECT would run; nothing is changed. Exit 3: something stands in its way."""
+    found = api.make_plan(api.read_subject(subject), _work())
+    lines = [f"Django {found.current['django']} > {found.target['django']}, {len(found.migrations)} migrations to run"]
+    lines += [_line(migration) for migration in found.migrations]
+    lines += [f"in the way  {problem['message']} [{problem['code']}]" for problem in found.problems]
+    data = {
+        "digest": found.digest,
+        "current": found.current,
+        "target": found.target,
+        "migrations": [_as_data(migration) for migration in found.migrations],
+        "problems": list(found.problems),
+    }
+    emit(data, lines, as_json=as_json, exit_code=Exit.BAD_NEWS if found.problems else Exit.GOOD)
+
+
+@upgrade.command()
+@SUBJECT
+@click.option("--report", type=click.Path(path_type=Path), required=True, help="The folder for the report's files.")
+@json_option
+def rehearse(*, subject: Path, report: Path, as_json: bool) -> None:
+    """Run the upgrade of SUBJECT on a copy and judge it. Exit 3: no-go; 4: not known."""
+    found = api.rehearse(api.read_subject(subject), work=_work(), now=system_clock().now(), say=_say(quiet=as_json))
+    paths = api.write_report(found, report)
+    low, likely, high = found.to_dict()["predicted_downtime_s"].values()
+    lines = [
+        f"{found.verdict.value}: {found.reasons[0]}",
+        *[f"  {reason}" for reason in found.reasons[1:]],
+        f"downtime about {likely:.1f} s ({low:.1f} to {high:.1f}), way back about {found.restore_s:.1f} s",
+        f"The report: {paths[1]}",
+    ]
+    emit(found.to_dict(), lines, as_json=as_json, exit_code=CODES[found.verdict])
+
+
+@click.group()
+def migrations() -> None:
+    """Migrations and what they mean for the release that still runs."""
+
+
+@migrations.command()
+@SUBJECT
+@json_option
+def classify(*, subject: Path, as_json: bool) -> None:
+    """Classify every migration that the upgrade of SUBJECT would run."""
+    found = api.make_plan(api.read_subject(subject), _work())
+    lines = [_line(migration) for migration in found.migrations]
+    emit([_as_data(one) for one in found.migrations], lines or ["Nothing is pending."], as_json=as_json)
+
+
+def _work() -> Path:
+    return role_dir() / "upgrades"
+
+
+def _say(*, quiet: bool) -> Callable[[str], None]:
+    return lambda line: click.echo(f"· {line}", err=quiet)
+
+
+def _line(migration: PendingMigration) -> str:
+    why = next((reason for reason in migration.why if reason), "")
+    return f"{'+'.join(migration.classes):<22}  {migration.label}{f' ({why})' if why else ''}"
+
+
+def _as_data(migration: PendingMigration) -> dict[str, Any]:
+    return {
+        "app": migration.app,
+        "name": migration.name,
+        "classes": list(migration.classes),
+        "why": [reason for reason in migration.why if reason],
+        "sha256": migration.sha256,
+        "depends_on": list(migration.depends_on),
+    }

@@ -1,0 +1,76 @@
+"""What the parts of an upgrade hand to each other: the subject, what stands pending, what a rehearsal found."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """What a rehearsal concludes. Unknown is never a go."""
+
+    GO = "go"
+    NO_GO = "no-go"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class DatabaseUrl:
+    """Where one database of the subject is. `vendor` is sqlite3, mysql or postgresql. The password is not shown."""
+
+    vendor: str
+    name: str
+    host: str = ""
+    port: int | None = None
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    def as_django(self) -> dict[str, Any]:
+        """The keys of a DATABASES entry."""
+        given = {"NAME": self.name, "HOST": self.host, "PORT": self.port, "USER": self.user, "PASSWORD": self.password}
+        return {"vendor": self.vendor} | {name: value for name, value in given.items() if value not in {"", None}}
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two environments: the interpreter that runs it, and what of the settings differs there."""
+
+    python: Path | None
+    settings: str
+    requirements: tuple[str, ...] = ()
+    exclude_newer: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What an operator wrote down about a deployment; paths are absolute."""
+
+    path: Path
+    name: str
+    driver: str
+    pythonpath: tuple[Path, ...]
+    databases: Mapping[str, DatabaseUrl]
+    current: Side
+    target: Side
+    technique: str
+    packs: tuple[str, ...] = ()
+    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PendingMigration:
+    """One migration that the target would run, with its static classes."""
+
+    app: str
+    name: str
+    path: str
+    sha256: str
+    classes: tuple[str, ...]
+    why: tuple[str, ...]
+    depends_on: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """`app.name`, as Django writes it."""
+        return f"{self.app}.{self.name}"

@@ -1,0 +1,178 @@
+"""The subject file: a few lines of TOML that a person can write by hand. A wrong key is named, never ignored."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from sapwood.core.errors import SapwoodError
+from sapwood.site.upgrades.data import DatabaseUrl, Side, Subject
+
+MAX_SUBJECT_BYTES = 1_000_000
+DRIVERS: Final = ("django", "tutor")
+TECHNIQUES: Final = ("auto", "physical", "logical", "template", "file-copy", "sample")
+HOOKS: Final = ("stop", "start", "switch", "maintenance_on", "maintenance_off")
+_VENDORS: Final = {
+    "sqlite": "sqlite3",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "postgres": "postgresql",
+    "postgresql": "postgresql",
+}
+_TOP: Final = {
+    "name", "driver", "settings", "pythonpath", "database_url", "databases",
+    "current", "target", "shadow", "checks", "hooks",
+}  # fmt: skip
+_SIDE: Final = {"python", "settings", "requirements", "exclude_newer"}
+
+
+class SubjectError(SapwoodError):
+    """The file that describes a deployment cannot be used as it stands."""
+
+    code = "upgrades.subject"
+    exit_code = 2
+
+
+def read_subject(path: Path) -> Subject:
+    """Read a subject file; raises SubjectError with the key that is wrong."""
+    raw = _load(path)
+    _known(raw, _TOP, "")
+    here = path.resolve().parent
+    driver = _text(raw, "driver", "")
+    _one_of(driver, DRIVERS, "driver")
+    shadow, checks = _table(raw, "shadow"), _table(raw, "checks")
+    _known(shadow, {"technique"}, "shadow.")
+    _known(checks, {"packs"}, "checks.")
+    technique = _text(shadow, "technique", "shadow.", "auto")
+    _one_of(technique, TECHNIQUES, "shadow.technique")
+    settings = _text(raw, "settings", "", "" if driver == "tutor" else None)
+    return Subject(
+        path=path.resolve(),
+        name=_text(raw, "name", ""),
+        driver=driver,
+        pythonpath=tuple(here / part for part in _texts(raw, "pythonpath", "")),
+        databases=_databases(raw, here),
+        current=_side(raw, "current", here, settings),
+        target=_side(raw, "target", here, settings),
+        technique=technique,
+        packs=_texts(checks, "packs", "checks."),
+        hooks=_hooks(raw),
+    )
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SUBJECT_BYTES + 1)
+    except OSError as error:
+        raise SubjectError(f"{path} cannot be read: {error.strerror}", hint="Give the subject's file.") from None
+    if len(content) > MAX_SUBJECT_BYTES:
+        raise SubjectError(f"{path} is larger than {MAX_SUBJECT_BYTES:,} bytes", hint="Give the subject's file.")
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SubjectError(f"{path} is not TOML: {error}", hint="Correct that place.") from None
+
+
+def _databases(raw: Mapping[str, Any], here: Path) -> dict[str, DatabaseUrl]:
+    found = {}
+    if "database_url" in raw:
+        found["default"] = _database(_text(raw, "database_url", ""), "database_url", here)
+    for alias, url in _table(raw, "databases").items():
+        key = f"databases.{alias}"
+        if not re.fullmatch(r"[\w-]{1,63}", alias):
+            raise SubjectError(f"{key!a} is not the name of a database", hint="Use its alias in DATABASES.")
+        if not isinstance(url, str):
+            raise SubjectError(f"{key} must be an address", hint="Write it like database_url.")
+        if alias in found:
+            raise SubjectError(f"{key} stands beside database_url", hint="Keep one of the two.")
+        found[alias] = _database(url, key, here)
+    return found
+
+
+def _database(url: str, key: str, here: Path) -> DatabaseUrl:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise _bad_url(key) from None
+    vendor = _VENDORS.get(parts.scheme)
+    if vendor is None:
+        raise _bad_url(key)
+    if vendor == "sqlite3":
+        # sqlite:///relative and sqlite:////absolute, as the field writes them.
+        place = unquote(parts.path.removeprefix("/"))
+        if not place:
+            raise _bad_url(key)
+        return DatabaseUrl(vendor, str(here / place))
+    name = unquote(parts.path.removeprefix("/"))
+    if not name or not parts.hostname:
+        raise _bad_url(key)
+    return DatabaseUrl(vendor, name, parts.hostname, port, unquote(parts.username or ""), unquote(parts.password or ""))
+
+
+def _bad_url(key: str) -> SubjectError:
+    # The address itself is not shown: it may hold a password.
+    return SubjectError(
+        f"{key} is not a database address", hint="Write sqlite:///FILE, mysql://USER@HOST:PORT/NAME or postgresql://…"
+    )
+
+
+def _side(raw: Mapping[str, Any], name: str, here: Path, settings: str) -> Side:
+    table = _table(raw, name)
+    _known(table, _SIDE, f"{name}.")
+    python = _text(table, "python", f"{name}.", "")
+    requirements = _texts(table, "requirements", f"{name}.")
+    if bool(python) == bool(requirements):
+        raise SubjectError(
+            f"{name} needs either python or requirements", hint="Name the interpreter of that environment."
+        )
+    return Side(
+        python=here / python if python else None,
+        settings=_text(table, "settings", f"{name}.", settings),
+        requirements=requirements,
+        exclude_newer=_text(table, "exclude_newer", f"{name}.", ""),
+    )
+
+
+def _hooks(raw: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    table = _table(raw, "hooks")
+    _known(table, HOOKS, "hooks.")
+    return {name: _texts(table, name, "hooks.") for name in table}
+
+
+def _known(table: Mapping[str, Any], known: Iterable[str], place: str) -> None:
+    names = sorted(known)
+    for key in table:
+        if key not in names:
+            raise SubjectError(f"{place}{key} is not a key of a subject file", hint=f"Known here: {', '.join(names)}.")
+
+
+def _one_of(value: str, known: Iterable[str], key: str) -> None:
+    if value not in known:
+        raise SubjectError(f"{key} cannot be {value!r}", hint=f"One of: {', '.join(known)}.")
+
+
+def _table(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = raw.get(key, {})
+    if not isinstance(value, Mapping):
+        raise SubjectError(f"{key} must be a table", hint=f"Write [{key}] on a line of its own.")
+    return value
+
+
+def _text(table: Mapping[str, Any], key: str, place: str, default: str | None = None) -> str:
+    value = table.get(key, default)
+    if value is None:
+        raise SubjectError(f"{place}{key} is missing", hint="See the how-to on upgrades.")
+    if not isinstance(value, str) or "\0" in value:
+        raise SubjectError(f"{place}{key} must be text", hint="Put it in quotes.")
+    return value
+
+
+def _texts(table: Mapping[str, Any], key: str, place: str) -> tuple[str, ...]:
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) and "\0" not in item for item in value):
+        raise SubjectError(f"{place}{key} must be a list of texts", hint='Write ["…", "…"].')
+    return tuple(value)

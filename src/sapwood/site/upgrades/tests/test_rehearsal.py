@@ -1,0 +1,231 @@
+"""`sapwood upgrade` on a project with two real environments."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sapwood.site.upgrades.cli import migrations, upgrade
+
+pytestmark = pytest.mark.slow
+
+ADD = """
+    from django.db import migrations, models
+    class Migration(migrations.Migration):
+        dependencies = [("shop", "0001_initial")]
+        operations = [migrations.AddField("Product", "price", models.IntegerField(null=True))]
+"""
+PRICE = "    price = models.IntegerField(null=True)\n"
+
+
+def _read(path):
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAPWOOD_VAR", str(tmp_path / "var"))
+
+    def invoke(command, *arguments, code):
+        result = CliRunner().invoke(command, [*map(str, arguments), "--json"])
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return json.loads(result.stdout)
+
+    return invoke
+
+
+@pytest.fixture
+def rehearse(run, campus, tmp_path):
+    def invoke(code):
+        before = hashlib.sha256(campus.database.read_bytes()).hexdigest()
+        found = run(upgrade, "rehearse", campus.subject, "--report", tmp_path / "report", code=code)
+        assert hashlib.sha256(campus.database.read_bytes()).hexdigest() == before
+        assert not list((tmp_path / "var" / "site" / "upgrades").glob("shadow-*"))
+        return found
+
+    return invoke
+
+
+def test_an_upgrade_that_works_is_a_go_with_its_times(campus, rehearse, tmp_path):
+    campus.models("new", more=PRICE)
+    campus.migration("new", "0002_price", ADD)
+    found = rehearse(0)
+    assert found["verdict"] == "go"
+    [migration] = found["migrations"]
+    assert (migration["name"], migration["outcome"], migration["classes"]) == ("0002_price", "done", ["expand"])
+    assert migration["sql_seconds"] <= migration["seconds"]
+    times = found["predicted_downtime_s"]
+    assert 0 < times["low"] < times["likely"] < times["high"]
+    page = (tmp_path / "report" / "rehearsal.html").read_text()
+    assert "shop.0002_price" in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert json.loads((tmp_path / "report" / "rehearsal.json").read_text()) == found
+
+
+def test_a_green_migration_after_which_rows_are_not_found_is_a_no_go(campus, rehearse):
+    """The kind of defect that a whole train of real packages has: the column's type changes, the values stay."""
+    campus.models("new", code="models.UUIDField(unique=True)")
+    campus.migration(
+        "new",
+        "0002_uuid",
+        """
+        from django.db import migrations, models
+        class Migration(migrations.Migration):
+            dependencies = [("shop", "0001_initial")]
+            operations = [migrations.AlterField("Product", "code", models.UUIDField(unique=True))]
+        """,
+    )
+    found = rehearse(3)
+    assert [row["outcome"] for row in found["migrations"]] == ["done"]
+    wrong = [(row["id"], row["model"], row["field"]) for row in found["checks"] if row["verdict"] == "fail"]
+    assert wrong == [("models.lookup", "shop.Product", "code")]
+    assert found["reasons"] == ["shop.Product.code: 100 of 100 rows are not found by their own value"]
+
+
+def test_a_failed_migration_is_a_no_go_and_what_does_not_depend_on_it_still_runs(campus, rehearse):
+    campus.models("new", title="models.CharField(max_length=100)", more=PRICE)
+    campus.run("old", "Product.objects.filter(pk=7).update(title=None)")
+    campus.migration("new", "0002_price", ADD)
+    campus.migration(
+        "new",
+        "0003_title",
+        """
+        from django.db import migrations, models
+        class Migration(migrations.Migration):
+            dependencies = [("shop", "0002_price")]
+            operations = [migrations.AlterField("Product", "title", models.CharField(max_length=100))]
+        """,
+    )
+    campus.migration("new", "0004_after", ADD.replace("0001_initial", "0003_title").replace("price", "weight"))
+    found = rehearse(3)
+    outcomes = {row["name"]: row["outcome"] for row in found["migrations"]}
+    assert outcomes == {"0002_price": "done", "0003_title": "failed", "0004_after": "skipped"}
+    [failure] = [row for row in found["failures"] if row["phase"] == "migrate"]
+    assert (failure["app"], failure["name"], failure["after_failure"]) == ("shop", "0003_title", False)
+    assert "INSERT INTO" in failure["statement"]
+
+
+def test_what_failed_before_the_upgrade_too_is_no_finding(campus, rehearse):
+    related = '    owner = models.ForeignKey("auth.User", models.CASCADE, null=True)\n'
+    made = ADD.replace(
+        '"price", models.IntegerField(null=True)', '"owner", models.ForeignKey("auth.User", models.CASCADE, null=True)'
+    )
+    for side in ("old", "new"):
+        campus.models(side, more=related)
+        campus.migration(
+            side, "0002_owner", made.replace("dependencies = [", 'dependencies = [("auth", "0001_initial"), ')
+        )
+    campus.run(
+        "old",
+        """
+        call_command("migrate", verbosity=0)
+        from django.db import connection
+        connection.cursor().execute("PRAGMA foreign_keys = OFF")
+        connection.cursor().execute("UPDATE shop_product SET owner_id = 999 WHERE id < 4")
+        """,
+    )
+    found = rehearse(0)
+    [row] = [row for row in found["checks"] if row["verdict"] == "fail"]
+    assert (row["id"], row["field"], row["detail"], row["before"]) == (
+        "models.orphans",
+        "owner",
+        "3 rows point at nothing",
+        "fail",
+    )
+
+
+def test_settings_that_raise_are_one_sentence(campus, run, tmp_path):
+    (campus.folder / "campus_settings.py").write_text("raise SystemExit('no licence')")
+    result = CliRunner().invoke(upgrade, ["rehearse", str(campus.subject), "--report", str(tmp_path / "r")])
+    assert result.exception.code == "upgrades.inside"
+    assert result.exception.message == "SystemExit: no licence"
+    assert not list((tmp_path / "var" / "site" / "upgrades").glob("shadow-*"))
+
+
+def test_a_database_that_the_file_does_not_map_is_refused(campus, run):
+    settings = campus.folder / "campus_settings.py"
+    settings.write_text(settings.read_text() + "\nDATABASES['history'] = dict(DATABASES['default'])\n")
+    result = CliRunner().invoke(upgrade, ["plan", str(campus.subject)])
+    assert "'history' of the settings is not mapped" in result.exception.message
+
+
+def test_plan_and_classify_name_what_would_run(campus, run):
+    campus.models("new", more=PRICE)
+    campus.migration("new", "0002_price", ADD)
+    found = run(upgrade, "plan", campus.subject, code=0)
+    assert [(one["name"], one["classes"]) for one in found["migrations"]] == [("0002_price", ["expand"])]
+    assert found["current"]["databases"]["default"]["vendor"] == "sqlite"
+    assert "SECRET_KEY" not in json.dumps(found) or found["current"]["settings"]["SECRET_KEY"] != "x"
+    [one] = run(migrations, "classify", campus.subject, code=0)
+    assert one["classes"] == ["expand"]
+
+
+def test_two_leaves_stand_in_the_way(campus, run):
+    campus.migration("new", "0002_ours", ADD)
+    campus.migration("new", "0002_theirs", ADD.replace("price", "weight"))
+    found = run(upgrade, "plan", campus.subject, code=3)
+    assert [problem["code"] for problem in found["problems"]] == ["migrations.several_leaves"]
+
+
+def test_a_second_database_is_migrated_too_and_what_was_not_looked_at_is_said(campus, rehearse, tmp_path):
+    settings = campus.folder / "campus_settings.py"
+    settings.write_text(settings.read_text() + "\nDATABASES['history'] = dict(DATABASES['default'])\n")
+    (campus.folder / "data" / "history.sqlite3").write_bytes(campus.database.read_bytes())
+    campus.subject.write_text(campus.subject.read_text() + '[databases]\nhistory = "sqlite:///data/history.sqlite3"\n')
+    campus.models("new", more=PRICE)
+    campus.migration("new", "0002_price", ADD)
+    found = rehearse(0)
+    assert [row["name"] for row in found["migrations"]] == ["0002_price", "0002_price"]
+    assert "the rows of the database history: only its migrations ran" in found["untested"]
+
+
+def test_what_a_killed_rehearsal_left_is_removed_by_the_next(campus, rehearse, tmp_path):
+    campus.models("new", more=PRICE)
+    waits = """
+from django.db import migrations, models
+import pathlib, time
+def wait(apps, schema_editor):
+    pathlib.Path("waiting").touch()
+    time.sleep(600)
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [migrations.RunPython(wait)]
+"""
+    campus.migration("new", "0002_price", waits)
+    command = [
+        sys.executable,
+        "-m",
+        "sapwood.config.cli",
+        "upgrade",
+        "rehearse",
+        campus.subject,
+        "--report",
+        tmp_path / "r",
+    ]
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "SAPWOOD_VAR": str(tmp_path / "var"), "SAPWOOD_ROLE": "site"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not (campus.folder / "waiting").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    while [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path) in _read(path)]:
+        time.sleep(0.05)
+    assert list((tmp_path / "var" / "site" / "upgrades").glob("shadow-*"))
+    campus.migration("new", "0002_price", ADD)
+    assert rehearse(0)["verdict"] == "go"

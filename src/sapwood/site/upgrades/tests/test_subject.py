@@ -1,0 +1,92 @@
+"""The subject file: what a person may write, and the one line that names what is wrong."""
+
+import pytest
+
+from sapwood.site.upgrades.subject import SubjectError, read_subject
+
+GOOD = """
+name = "campus"
+driver = "django"
+settings = "campus.settings"
+pythonpath = ["./train"]
+database_url = "mysql://root:hush@127.0.0.1:33306/campus"
+[databases]
+history = "postgresql://reader@db.example/history%20one"
+[current]
+python = "./train/mid/bin/python"
+[target]
+requirements = ["Django>=5.2,<5.3"]
+exclude_newer = "2026-05-01"
+settings = "campus.settings_new"
+[shadow]
+technique = "physical"
+[checks]
+packs = ["openedx"]
+[hooks]
+stop = ["systemctl", "stop", "campus"]
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def write_and_read(text):
+        path = tmp_path / "campus.toml"
+        path.write_text(text, encoding="utf-8")
+        return read_subject(path)
+
+    return write_and_read
+
+
+def test_a_subject_is_read_whole(read, tmp_path):
+    subject = read(GOOD)
+    default, history = subject.databases["default"], subject.databases["history"]
+    assert (default.vendor, default.host, default.port, default.user, default.name) == (
+        "mysql", "127.0.0.1", 33306, "root", "campus",
+    )  # fmt: skip
+    assert (history.vendor, history.name) == ("postgresql", "history one")
+    assert subject.current.python == tmp_path / "train" / "mid" / "bin" / "python"
+    assert subject.target.requirements == ("Django>=5.2,<5.3",)
+    assert (subject.current.settings, subject.target.settings) == ("campus.settings", "campus.settings_new")
+    assert subject.hooks == {"stop": ("systemctl", "stop", "campus")}
+    assert subject.technique == "physical"
+
+
+def test_a_password_is_not_shown(read):
+    assert "hush" not in repr(read(GOOD))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('name = "campus"', 'nam = "campus"', "nam is not a key of a subject file"),
+        ("[shadow]\ntechnique", "[shadow]\ntecnique", "shadow.tecnique is not a key of a subject file"),
+        (
+            'stop = ["systemctl", "stop", "campus"]',
+            'stop = "systemctl stop campus"',
+            "hooks.stop must be a list of texts",
+        ),
+        ('stop = ["systemctl"', 'halt = ["systemctl"', "hooks.halt is not a key of a subject file"),
+        ('driver = "django"', 'driver = "helm"', "driver cannot be 'helm'"),
+        ('technique = "physical"', 'technique = "magic"', "shadow.technique cannot be 'magic'"),
+        ('settings = "campus.settings"', "", "settings is missing"),
+        ('python = "./train/mid/bin/python"', "", "current needs either python or requirements"),
+        ("mysql://root:hush@", "oracle://root:hush@", "database_url is not a database address"),
+        (":33306/campus", ":99999999/campus", "database_url is not a database address"),
+        ("[databases]\nhistory", "[databases]\ndefault", "databases.default stands beside database_url"),
+        ("[databases]\nhistory", '[databases]\n"../history"', "is not the name of a database"),
+        ('name = "campus"', "name = [", "is not TOML"),
+        ("[checks]\npacks = ", "[checks]\npacks = 3 #", "checks.packs must be a list of texts"),
+    ],
+)
+def test_what_is_wrong_is_named_and_no_secret_is(read, old, new, message):
+    assert old in GOOD
+    with pytest.raises(SubjectError) as caught:
+        read(GOOD.replace(old, new))
+    assert message in caught.value.message
+    assert "hush" not in f"{caught.value.message} {caught.value.hint}"
+    assert caught.value.exit_code == 2
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path):
+    with pytest.raises(SubjectError, match="cannot be read"):
+        read_subject(tmp_path / "nothing.toml")
