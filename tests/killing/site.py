@@ -7,21 +7,15 @@ restart, whoever repeats what was never answered finds it done exactly once, for
 import datetime as dt
 import os
 import re
-import socket
 import sys
-import time
 from collections import Counter
-from collections.abc import Set as AbstractSet
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
 import time_machine
 
 from tests.killing import (
     ON_A_FULL_DISK,
-    Child,
     Ground,
     Ran,
     chain_holds,
@@ -31,6 +25,7 @@ from tests.killing import (
     sapwood,
     set_up,
 )
+from tests.killing.browser import Browser
 from tests.killing.world import World
 from tests.simulator import SimulatedCommons
 
@@ -148,12 +143,6 @@ def two_more_workers() -> None:
             assert sapwood("worker", "--once") == 0
 
 
-def serve(port: int, later: dt.timedelta) -> None:
-    if later:
-        time_machine.travel(now() + later).start()
-    sapwood("serve", "--port", str(port), "--threads", "2")
-
-
 # --- the driver -----------------------------------------------------------------------------------------------------
 
 
@@ -163,9 +152,8 @@ class Site:
     def __init__(self, var: Path) -> None:
         self.world = World(var.with_name("world"))
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
         os.environ["SAPWOOD_MAIL_URL"] = f"smtp://127.0.0.1:{self.world.smtp_port}"
-        os.environ["SAPWOOD_BASE_URL"] = self.url
+        os.environ["SAPWOOD_BASE_URL"] = f"http://127.0.0.1:{self.port}"
         self.ground = Ground(var / "site")
         self.files = var.with_name("files")
         self.files.mkdir()
@@ -174,8 +162,8 @@ class Site:
 
     def web(self) -> str:
         """The web server, from a press of a button to its answer."""
-        browser = Browser(self)
-        browser.sign_in()
+        browser = Browser(self.ground, self.port)
+        browser.sign_in(ALICE)
         with self.ground.kept():
             seen = re.search(r'name="seen" value="([0-9a-f]+)"', browser.get("/inbox/1/"))
             outlets = ["page", "feed", "mail", "webhook"]
@@ -196,7 +184,7 @@ class Site:
 
     def subscription(self) -> str:
         """A reader asks for mail: the wish is written, then the link is mailed; whoever gets no link asks again."""
-        browser = Browser(self)
+        browser = Browser(self.ground, self.port)
         browser.get("/announcements/subscribe")
         wish = {"email": "dave@riverside.example", "audience": "learners"}
 
@@ -263,8 +251,8 @@ class Site:
 
     def full_disk(self) -> str:
         """Approving by command and by button, and importing, on a disk that is full from the start or soon after."""
-        browser = Browser(self)
-        browser.sign_in()
+        browser = Browser(self.ground, self.port)
+        browser.sign_in(ALICE)
         seen = re.search(r'name="seen" value="([0-9a-f]+)"', browser.get("/inbox/1/"))
         approval = {"audience": "administrators", "outlets": ["page", "mail"], "locales": "en", "seen": seen.group(1)}
         words = ("inbox", "approve", "1", "--outlet", "page", "--outlet", "mail")
@@ -317,62 +305,6 @@ def _delivered_once(seen: dict[str, Any], heard: list[dict[str, str]], where: st
     audited = Counter(seen["audit"])
     sent = sum(state == "sent" for (outlet, _to), state in rows.items() if outlet in {"mail", "webhook"})
     assert (audited["inbox.publish"], audited["inbox.sent"]) == (2, sent), where
-
-
-class Browser:
-    """One person's browser. The server is started for each request, and may die before it answers."""
-
-    def __init__(self, site: Site) -> None:
-        self.site = site
-        self.cookies = httpx.Cookies()
-
-    def sign_in(self) -> None:
-        words = ("accounts", "link", ALICE, "--json")
-        link = self.site.ground.command(*words).good().out
-        path = re.search(rf"{self.site.url}([^\"\s]+)", link).group(1)
-        self.get(path)
-        self.post(path, {})
-
-    def get(self, path: str) -> str:
-        return self._ask("GET", path, {}).out
-
-    def post(self, path: str, data: dict[str, Any], **how: Any) -> Ran:
-        fields = {"csrfmiddlewaretoken": self.cookies.get("sapwood_site_csrf", ""), **data}
-        return self._ask("POST", path, fields, **how)
-
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        data: dict[str, Any],
-        *,
-        fuse: int = 0,
-        accept: AbstractSet[int] = frozenset({200, 302}),
-        later: dt.timedelta = dt.timedelta(),
-        free: int = 0,
-    ) -> Ran:
-        def serving() -> None:
-            on_a_full_disk(free, lambda: serve(self.site.port, later)) if free else serve(self.site.port, later)
-
-        child = self.site.ground.start(serving, fuse=fuse)
-        answer = None
-        with suppress(httpx.TransportError), httpx.Client(base_url=self.site.url, timeout=120) as client:
-            client.cookies = self.cookies
-            _until_listening(child, self.site.port)
-            answer = client.request(method, path, data=data)
-            self.cookies = client.cookies
-        ran = child.stop()
-        if answer is None:
-            return ran
-        assert answer.status_code in accept, f"{path} answers {answer.status_code}\n{answer.text}\n{ran.err}"
-        return Ran(0, answer.text, ran.err)
-
-
-def _until_listening(child: Child, port: int) -> None:
-    while child.alive():
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5):
-            return
-        time.sleep(0.01)
 
 
 def main() -> None:

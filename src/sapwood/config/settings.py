@@ -52,8 +52,13 @@ def _database() -> Any:
     }
 
 
+def _bracketed(host: str) -> str:
+    """A host as it stands in a request: urlsplit takes the brackets of an IPv6 address away."""
+    return f"[{host}]" if ":" in host else host
+
+
 SECRET_KEY = _secret_key()
-ALLOWED_HOSTS = [*typed.HOSTS.get(), *([host] if (host := urlsplit(BASE_URL).hostname) else [])]
+ALLOWED_HOSTS = [*typed.HOSTS.get(), *([_bracketed(host)] if (host := urlsplit(BASE_URL).hostname) else [])]
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 CSRF_FAILURE_VIEW = "sapwood.console.views.csrf_failure"
 

@@ -29,6 +29,7 @@ from sapwood.core.http.network import Deadline, Monotonic, PinningBackend
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PERMANENT = frozenset({301, 308})
 _ANSWERS_WITHOUT_BODY = frozenset({204, 304})
+_WANTS_A_PASSWORD = 407  # only a proxy says that (RFC 9110, section 15.5.8)
 _MAX_SKIPPED_BYTES = 65536
 # What may follow a redirect to another host: nothing that names the sender or proves a right.
 _PORTABLE_HEADERS = frozenset({"accept", "accept-language", "if-modified-since", "if-none-match", "user-agent"})
@@ -90,6 +91,8 @@ class WebClient:
             with ExitStack() as connection:
                 with _explained(target):
                     answer = connection.enter_context(self._send(request, target, headers, leave, deadline))
+                    if answer.status == _WANTS_A_PASSWORD:
+                        raise httpcore.ProxyError("it wants another name and password")
                 answer_headers = _headers_of(answer)
                 location = _location(request.method, answer.status, answer_headers)
                 if location is None:
@@ -245,7 +248,9 @@ def _explained(target: Target) -> Iterator[None]:
     except httpcore.TimeoutException as error:
         raise TooSlowError(f"{target.host} is too slow.", hint="Try again later, or allow more time.") from error
     except httpcore.ProxyError as error:
-        raise ProxyError(f"The proxy did not let the request to {target.host} through: {error}.") from error
+        raise ProxyError(
+            f"The proxy did not let the request to {target.host} through: {error}.", hint="Check SAPWOOD_HTTP_PROXY."
+        ) from error
     except (httpcore.ProtocolError, httpcore.UnsupportedProtocol) as error:
         raise BadResponseError(
             f"{target.host} breaks off its answer or does not speak HTTP: {error}.", hint="Try again later."
