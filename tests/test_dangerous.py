@@ -84,8 +84,10 @@ HARMLESS = {
     "inbox:unsubscribe": "closes", "inbox:subscription": "one's own choices", "inbox:forget": "a link from a mail",
     # the commons
     "announcements:new": "a draft", "announcements:edit": "a draft", "announcements:translate": "a draft",
-    "announcements:remove_source": "closes", "announcements:consent": "a link from a mail",
+    "announcements:remove_source": "closes", "announcements:pause_source": "waits, or goes on as before",
+    "announcements:read_source": "reads what an earlier decision named", "announcements:consent": "a link from a mail",
     "announcements:act submit": "asks for approval", "announcements:act discard": "a draft",
+    "announcements:act take-theirs": "a draft", "announcements:act keep-ours": "a draft",
     "announcements:act test": "the test channel", "announcements:act send-back": "closes",
     "releases:propose": "asks for approval", "releases:refuse": "closes",
 }  # fmt: skip
@@ -106,7 +108,13 @@ HARMLESS_API = {
     "api_inbox_reject": "closes", "api_inbox_withdraw": "takes back", "api_inbox_snooze": "waits",
     "api_delivery_repeat": "to whom it was approved for",
 }  # fmt: skip
-VERBS = ("approve", "stage", "retract", "ask-consent", "submit", "discard", "test", "send-back")
+
+
+def verbs() -> list[str]:
+    """What the commons' one address for announcements can do."""
+    from sapwood.commons.announcements.views.authoring import _VERBS
+
+    return list(_VERBS)
 
 
 def cases() -> list[tuple[str, str]]:
@@ -114,7 +122,7 @@ def cases() -> list[tuple[str, str]]:
     found = []
     for one in (address for address in ALL if not address.is_api):
         if one.name == "announcements:act":
-            paths = {verb: reverse(one.name, args=[NOBODY, verb]) for verb in VERBS}
+            paths = {verb: reverse(one.name, args=[NOBODY, verb]) for verb in verbs()}
             found += [(f"{one.name} {verb}", path) for verb, path in paths.items()]
         else:
             found.append((one.name, one.path))

@@ -7,6 +7,7 @@ from typing import Final
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from sapwood.core import audit
 from sapwood.core.data import JSON, Actor
@@ -83,8 +84,8 @@ def _take(notice: notices.Notice, *, actor: Actor, now: dt.datetime) -> str:
     if not notice.failed:
         return "late"
     rows = Delivery.objects.filter(mailing=mailing, outlet=OutletKind.MAIL, state__in=HANDED_OVER)
-    reason = _("The mail came back (%(status)s)") % {"status": notice.status}
-    if not rows.update(state=DeliveryState.FAILED, finished_at=now, reason=reason[:300]):
+    reason = gettext_noop("The mail came back for good") if notice.hard else gettext_noop("The mail came back for now")
+    if not rows.update(state=DeliveryState.FAILED, finished_at=now, reason=reason):
         return "known"
     if notice.hard:
         addresses.remember(person.email, notice.status, now=now)

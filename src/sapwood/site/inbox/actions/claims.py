@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from sapwood.accounts.api import Claims, User, says
 from sapwood.core import audit
@@ -77,7 +78,7 @@ def follow(user: User, claims: Sequence[Claims], *, now: dt.datetime) -> None:
         return
     entitled, present = audience_of(user), Audience(joined.audience)
     if entitled is None:
-        take_off(joined, _("The sign-in no longer gives this person an audience"), actor=WHO, now=now)
+        take_off(joined, gettext_noop("The sign-in no longer gives this person an audience"), actor=WHO, now=now)
     elif present.reach < entitled.reach:
         _move(joined, entitled, now)
     elif due is not None and due.reach < present.reach:

@@ -82,7 +82,7 @@ def take(*mails):
 def test_a_mail_that_came_back_for_good_is_the_last_one(sent, headers_only):
     assert take(notice(sent.message_id, headers_only=headers_only)) == {"hard": 1}
     row = Delivery.objects.get()
-    assert (row.state, row.reason) == (DeliveryState.FAILED, "The mail came back (5.1.1)")
+    assert (row.state, row.reason) == (DeliveryState.FAILED, "The mail came back for good")
     assert addresses.bounces(FRANK)
     (entry,) = AuditRow.objects.filter(action="people.bounced")
     assert (entry.subject, entry.details) == (sent.person.subject, {"status": "5.1.1", "refused_from_now_on": True})
