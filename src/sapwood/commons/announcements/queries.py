@@ -39,18 +39,27 @@ def live(rows: QuerySet[Revision], now: dt.datetime) -> QuerySet[Revision]:
     write to one channel must not make the items of another disappear.
     """
     begun = Q(publish_at=None) | Q(publish_at__lte=now)
+    rows = rows.filter(begun, Q(expires_at=None) | Q(expires_at__gt=now))
+    for channel, targets in _replaced(now).items():
+        rows = rows.exclude(channel=channel, announcement__uuid__in=targets)
+    return rows
+
+
+def _replaced(now: dt.datetime) -> dict[str, list[uuid.UUID]]:
+    """By channel, what is replaced there. Few replace others, so they are looked up once and not for each row."""
     newer = Revision.objects.filter(
         announcement=OuterRef("revision__announcement"), number__gt=OuterRef("revision__number"), state=State.PUBLISHED
     )
-    replaced = Reference.objects.filter(
+    pairs = Reference.objects.filter(
         Q(revision__publish_at=None) | Q(revision__publish_at__lte=now),
         ~Exists(newer),
         relation=Relation.SUPERSEDES,
-        target=OuterRef("announcement__uuid"),
         revision__state=State.PUBLISHED,
-        revision__channel=OuterRef("channel"),
-    )
-    return rows.filter(begun, Q(expires_at=None) | Q(expires_at__gt=now), ~Exists(replaced))
+    ).values_list("revision__channel", "target")
+    found: dict[str, list[uuid.UUID]] = {}
+    for channel, target in pairs:
+        found.setdefault(channel, []).append(target)
+    return found
 
 
 def live_budgets(now: dt.datetime) -> list[LiveBudget]:

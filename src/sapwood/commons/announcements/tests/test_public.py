@@ -4,13 +4,17 @@ import datetime as dt
 import json
 
 import pytest
+from django.db import connection
 
+from sapwood.accounts.api import create_person
 from sapwood.commons.announcements.actions.outcome import Signed, mark_published, retract
 from sapwood.commons.announcements.actions.publishing import publish_folder
+from sapwood.commons.announcements.documents import document_bytes
 from sapwood.commons.announcements.lines import set_line_order
-from sapwood.commons.announcements.models import Revision, State
+from sapwood.commons.announcements.models import Announcement, Reference, Relation, Revision, State
 from sapwood.commons.announcements.tests.conftest import ADVISORY, PLAIN, SPANISH, UUID_ONE, UUID_TWO
 from sapwood.core.data import Actor
+from sapwood.formats.canonical import sha256_hex
 from sapwood.formats.versions import LineOrder
 
 pytestmark = pytest.mark.django_db
@@ -194,8 +198,64 @@ def test_the_public_list_asks_the_database_as_often_for_many_items_as_for_few(
         text = PLAIN.replace(UUID_ONE, UUID_ONE[:-2] + f"{number + 10}")
         folder.write(f"item-{number}.md", text)
     publish(folder, alice, bob, now)
-    with django_assert_max_num_queries(5):
+    with django_assert_max_num_queries(6):
         assert client.get("/announcements/feed.json").status_code == 200
+
+
+def many_published(first, count, now):
+    """Announcements as the publisher leaves them, some with an older one that they replace."""
+    rows = Announcement.objects.bulk_create(
+        [Announcement(slug=f"many-{number}", created_at=now) for number in range(first, first + count)]
+    )
+    made = Revision.objects.bulk_create([_published(row, now) for row in rows])
+    replacing = zip(made[1::10], made[::10], strict=True)
+    Reference.objects.bulk_create(
+        [Reference(revision=new, relation=Relation.SUPERSEDES, target=old.announcement.uuid) for new, old in replacing]
+    )
+
+
+def _published(row, now):
+    common = {"channel": "community", "kind": "news", "severity": "none", "audience": "administrators"}
+    document = {"type": "announcement", "version": 1, "uuid": str(row.uuid), **common}
+    raw = document_bytes({**document, "texts": {"en": {"title": row.slug, "body": "x"}}}, revision=1)
+    return Revision(
+        announcement=row,
+        number=1,
+        state=State.PUBLISHED,
+        raw=raw,
+        sha256=sha256_hex(raw),
+        title=row.slug,
+        locales=["en"],
+        updated_at=now,
+        published_at=now,
+        **common,
+    )
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="counts the steps of SQLite")
+@pytest.mark.parametrize("page", ["/announcements/", "/announcements/feed.json", "/write/", "/"])
+def test_ten_times_as_many_announcements_cost_about_ten_times_as_much(client, now, clock, page):
+    """Counted in steps of the database's machine, not in time: what grows with the square of the list stands out."""
+    user = create_person("bob@commons.example", actor=Actor.command(), now=now, roles=["release_manager"])
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+
+    def steps():
+        count = [0]
+
+        def tick():
+            count[0] += 1
+            return 0
+
+        client.get(page)
+        connection.connection.set_progress_handler(tick, 100)
+        assert client.get(page).status_code == 200
+        connection.connection.set_progress_handler(None, 0)
+        return count[0]
+
+    many_published(0, 40, now)
+    few = steps()
+    many_published(40, 360, now)
+    assert steps() < 20 * max(few, 1)
 
 
 def test_a_retracted_announcement_says_so_and_shows_nothing_else(client, folder, now, alice, bob, clock):
