@@ -19,6 +19,7 @@ class Subscription(models.Model):
     mirrors = models.JSONField(default=list)
     root_sha256 = models.CharField(max_length=64)
     allow_private = models.BooleanField(default=False)
+    by_bundle = models.BooleanField(default=False, db_default=False)
     active = models.BooleanField(default=True)
     created_at = models.DateTimeField()
     time_floor = models.DateTimeField(null=True, blank=True)

@@ -90,9 +90,9 @@ def subscriptions() -> list[Subscription]:
 
 
 def due_subscriptions(now: dt.datetime) -> list[Subscription]:
-    """The active subscriptions whose next pull is due."""
+    """The active subscriptions whose next pull over the network is due."""
     due = Q(next_pull_at=None) | Q(next_pull_at__lte=now)
-    return list(Subscription.objects.filter(due, active=True).order_by("next_pull_at", "name"))
+    return list(Subscription.objects.filter(due, active=True, by_bundle=False).order_by("next_pull_at", "name"))
 
 
 def trusted_files(subscription: Subscription) -> dict[str, bytes]:

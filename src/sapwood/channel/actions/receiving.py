@@ -93,6 +93,10 @@ def pull(
 
     What was verified and what was received are stored in one transaction. Failures are in the result and on the row.
     """
+    if subscription.by_bundle and bundle is None:
+        raise SubscriptionError(
+            f"{subscription.name} is read from bundles only", hint="Name one: sapwood channel pull --bundle FILE."
+        )
     with _claimed(subscription, clock) as run:
         if bundle is not None:
             haul = _from_bundle(run, bundle)

@@ -37,6 +37,7 @@ def subscribe(  # noqa: PLR0913 - what an administrator decides once
     channels: Iterable[str] = DEFAULT_SUBSCRIPTION,
     mirrors: Sequence[str] = (),
     allow_private: bool = False,
+    by_bundle: bool = False,
 ) -> Subscription:
     """Trust a publisher's repository, from a root file or its fingerprint; nothing is trusted because it came first."""
     url = _checked_url(url)
@@ -50,6 +51,7 @@ def subscribe(  # noqa: PLR0913 - what an administrator decides once
         "url": url,
         "mirrors": [_checked_url(mirror) for mirror in mirrors],
         "allow_private": allow_private,
+        "by_bundle": by_bundle,
         "root_sha256": sha256_hex(root),
     }
     with transaction.atomic():
@@ -119,8 +121,8 @@ def unsubscribe(subscription: Subscription, *, actor: Actor, now: dt.datetime) -
 
 @transaction.atomic
 def pull_soon(*, actor: Actor, now: dt.datetime) -> int:
-    """Let every active subscription be due now; returns how many there are."""
-    count = Subscription.objects.filter(active=True).update(next_pull_at=now)
+    """Let every active subscription that reads the network be due now; returns how many there are."""
+    count = Subscription.objects.filter(active=True, by_bundle=False).update(next_pull_at=now)
     audit.record(actor=actor, action="channel.pull_soon", subject="channel:*", at=now)
     return count
 

@@ -13,6 +13,7 @@ from sapwood.core import settings
 from sapwood.core.clock import system_clock
 from sapwood.core.commands import Exit, emit, json_option
 from sapwood.core.data import Actor
+from sapwood.core.errors import UsageError
 from sapwood.core.http import default_client, names_private_address
 
 
@@ -24,6 +25,7 @@ from sapwood.core.http import default_client, names_private_address
 @click.option("--channel", "channels", multiple=True, type=click.Choice(CHANNELS), help="Only these; repeat.")
 @click.option("--mirror", "mirrors", multiple=True, metavar="URL", help="Another address of the same; repeat.")
 @click.option("--allow-private", is_flag=True, help="The address's name may lead to a private network.")
+@click.option("--by-bundle", is_flag=True, help="Ask nothing over the network: bundles are brought by hand.")
 @json_option
 def subscribe(  # noqa: PLR0913 - one argument per option
     *,
@@ -34,6 +36,7 @@ def subscribe(  # noqa: PLR0913 - one argument per option
     channels: tuple[str, ...],
     mirrors: tuple[str, ...],
     allow_private: bool,
+    by_bundle: bool,
     as_json: bool,
 ) -> None:
     """Trust a publisher whose root you know; nothing is trusted because it answered first."""
@@ -49,6 +52,7 @@ def subscribe(  # noqa: PLR0913 - one argument per option
         mirrors=mirrors,
         # Who types 127.0.0.1 at this machine's command line means it; a name may lead anywhere.
         allow_private=allow_private or all(names_private_address(address) for address in (url, *mirrors)),
+        by_bundle=by_bundle,
     )
     chosen = list(channels or DEFAULT_SUBSCRIPTION)
     data = {
@@ -78,7 +82,7 @@ def unsubscribe(*, name: str, as_json: bool) -> None:
 def pull(*, names: tuple[str, ...], bundle: Path | None, as_json: bool) -> None:
     """Fetch and verify what is new; 3 when what was offered does not verify or is too old, 4 without a subscription."""
     clock = system_clock()
-    chosen = [api.subscription_named(name) for name in names] or api.subscriptions()
+    chosen = [api.subscription_named(name) for name in names] or _meant(by_bundle=bundle is not None)
     http = None if bundle else default_client()
     results = [api.pull(item, http=http, clock=clock, bundle=bundle) for item in chosen]
     lines = [line for result in results for line in _pull_lines(result)]
@@ -89,6 +93,16 @@ def pull(*, names: tuple[str, ...], bundle: Path | None, as_json: bool) -> None:
         exit_code = Exit.ERROR if codes and codes <= _NO_VERDICT else Exit.BAD_NEWS
     data = {"pulls": [_pull_data(result) for result in results]}
     emit(data, lines or ["There is no subscription: sapwood channel subscribe."], as_json=as_json, exit_code=exit_code)
+
+
+def _meant(*, by_bundle: bool) -> list[api.Subscription]:
+    """Without a name: everybody who is read over the network, or the one publisher whom a bundle can be from."""
+    active = list(api.subscriptions())
+    found = [item for item in active if item.by_bundle is by_bundle] or active
+    if by_bundle and len(found) > 1:
+        names = ", ".join(item.name for item in found)
+        raise UsageError("Several publishers are subscribed: whose bundle is it?", hint=f"Name one of {names}.")
+    return found
 
 
 @click.command()

@@ -1,5 +1,6 @@
 """The commands, from an empty folder to a site that reads."""
 
+import datetime as dt
 import json
 
 import pytest
@@ -7,10 +8,13 @@ from click.testing import CliRunner
 
 from sapwood.channel import api
 from sapwood.channel.cli import channel
+from sapwood.channel.data import ChannelState
 from sapwood.channel.errors import BelowThresholdError, RollbackError, SubscriptionError
 from sapwood.channel.models import Subscription
-from sapwood.channel.tests.support import URL, FolderHttp, announcement, uuid_of
+from sapwood.channel.tests.support import URL, Commons, FolderHttp, announcement, uuid_of
 from sapwood.core.clock import system_clock
+from sapwood.core.data import Actor
+from sapwood.core.errors import UsageError
 
 
 @pytest.fixture
@@ -55,10 +59,16 @@ def test_the_whole_way_by_command(run, tmp_path, monkeypatch):
     assert [row.type for row in api.received()] == ["announcement", "retraction"]
 
 
-def test_a_subscription_is_changed_by_ending_it_and_subscribing_again(run, commons, monkeypatch):
-    commons.publish(announcement(1))
-    monkeypatch.setattr("sapwood.channel.cli.receiving.default_client", lambda: commons.http)
-    root = commons.path / "repository" / "metadata" / "1.root.json"
+@pytest.fixture
+def today(db, tmp_path):
+    """A commons of this very day: the commands read the machine's clock."""
+    return Commons(tmp_path / "today", now=system_clock().now())
+
+
+def test_a_subscription_is_changed_by_ending_it_and_subscribing_again(run, today, monkeypatch):
+    today.publish(announcement(1))
+    monkeypatch.setattr("sapwood.channel.cli.receiving.default_client", lambda: today.http)
+    root = today.path / "repository" / "metadata" / "1.root.json"
     run("subscribe", URL, "--root", root, "--name", "openedx")
     assert run("pull")["pulls"][0]["new"] == 1
     moved = (URL.replace("commons", "moved"), "--root", root, "--mirror", URL, "--channel", "community")
@@ -68,10 +78,38 @@ def test_a_subscription_is_changed_by_ending_it_and_subscribing_again(run, commo
     assert run("pull", code=4)["pulls"] == []
     assert run("status", code=4)["channels"] == []
     assert run("subscribe", *moved)["name"] == "openedx"
-    commons.http.url = URL.replace("commons", "moved")
+    today.http.url = URL.replace("commons", "moved")
     [pulled] = run("pull")["pulls"]
     assert (pulled["new"], pulled["errors"]) == (0, {}), "it goes on with what it had verified"
     assert [channel["channel"] for channel in run("status")["channels"]] == ["community"]
+
+
+def test_a_site_without_a_network_is_not_dead_but_fresh_until_its_bundle_is_too_old(run, today, tmp_path):
+    today.publish(announcement(1))
+    file, root = tmp_path / "week.bundle", today.path / "repository" / "metadata" / "1.root.json"
+    run("bundle", file, "--repo", today.path)
+    run("subscribe", URL, "--root", root, "--name", "openedx", "--by-bundle")
+    assert run("pull", "--bundle", file)["pulls"][0]["new"] == 1
+    later = today.clock.now() + dt.timedelta(days=1)
+    assert api.due_subscriptions(later) == []
+    assert api.pull_soon(actor=Actor.command(), now=later) == 0
+    with pytest.raises(SubscriptionError, match="bundles only"):
+        run("pull")
+    assert {health.state for health in api.channel_health(later)} == {ChannelState.FRESH}
+    assert {health.state for health in api.channel_health(later + dt.timedelta(days=7))} == {ChannelState.STALE}
+
+
+def test_a_bundle_is_never_held_against_another_publisher(run, today, tmp_path):
+    today.publish(announcement(1))
+    other = Commons(tmp_path / "other", now=today.clock.now())
+    file = tmp_path / "week.bundle"
+    run("bundle", file, "--repo", today.path)
+    for name, repository in (("openedx", today), ("consortium", other)):
+        root = repository.path / "repository" / "metadata" / "1.root.json"
+        run("subscribe", f"{URL}/{name}", "--root", root, "--name", name)
+    with pytest.raises(UsageError, match="whose bundle"):
+        run("pull", "--bundle", file)
+    assert run("pull", "openedx", "--bundle", file)["pulls"][0]["new"] == 1
 
 
 def test_a_bundle_travels_as_one_file(run, tmp_path, commons):
