@@ -123,10 +123,15 @@ def again(command: Callable[[], object]) -> None:
     hand_over_waiting(actor=Actor.system("releases.hand_over"), now=now())
 
 
-def imported() -> int:
+def imported(later: dt.timedelta = dt.timedelta()) -> int:
     """The next reading of the blog, when its server may be asked again."""
-    with time_machine.travel(now() + NEXT_DAY):
+    with time_machine.travel(now() + NEXT_DAY + later):
         return sapwood("announce", "import", "blog")
+
+
+def imported_later() -> int:
+    """The same, once a reader who died no longer keeps others out."""
+    return imported(dt.timedelta(hours=1))
 
 
 def signed_and_published() -> None:
@@ -167,7 +172,7 @@ class Commons:
     def feed(self) -> str:
         """`announce import` of the trusted blog: two new entries go straight to the signers."""
         self._blog_is_read()
-        return self._resumed("announce import", imported, waiting=2)
+        return self._resumed("announce import", imported, waiting=2, later=imported_later)
 
     def catalogue(self) -> str:
         """A catalogue, from the proposal to the signers."""
@@ -178,10 +183,11 @@ class Commons:
         self._blog_is_read()
         self._write_news()
         said = ""
-        for command in (imported, lambda: sapwood("announce", "publish", str(self.files))):
+        published = lambda: sapwood("announce", "publish", str(self.files))  # noqa: E731
+        for command, later in ((imported, imported_later), (published, published)):
             with self.ground.kept():
                 before = self.ground.see(look)
-                self.ground.run(lambda: again(command)).good()  # noqa: B023
+                self.ground.run(lambda: again(later)).good()  # noqa: B023
                 whole = self.ground.see(look)
                 for free in count(40_000, 60_000):
                     self.ground.restore()
@@ -191,16 +197,23 @@ class Commons:
                     assert ran.code == 1, (free, ran)
                     assert re.fullmatch(ON_A_FULL_DISK, ran.err), (free, ran)
                     between = self.ground.see(look)
-                    self.ground.run(lambda: again(command)).good()  # noqa: B023
+                    self.ground.run(lambda: again(later)).good()  # noqa: B023
                     after = self.ground.see(look)
                     assert after == whole, f"{free} bytes free\n{differences(whole, after)}"
                     said += f"{free}: {len(between['revisions']) - len(before['revisions'])} of 2 were in\n"
                 assert free > 100_000
         return said
 
-    def _resumed(self, name: str, command: Callable[[], object], *, waiting: int) -> str:
+    def _resumed(
+        self,
+        name: str,
+        command: Callable[[], object],
+        *,
+        waiting: int,
+        later: Callable[[], object] | None = None,
+    ) -> str:
         with self.ground.kept():
-            self.ground.run(lambda: again(command)).good()
+            self.ground.run(lambda: again(later or command)).good()
             whole = self.ground.see(look)
             assert len(whole["waiting"]) == waiting, whole
 
@@ -208,7 +221,7 @@ class Commons:
                 assert found == whole, f"{where}: resumed, it is not as it should be\n{differences(whole, found)}"
 
             act = lambda fuse: self.ground.run(lambda: sys.exit(command()), fuse=fuse)  # noqa: E731
-            states = self.ground.resumed(name, act, look, files, lambda: again(command), judge)
+            states = self.ground.resumed(name, act, look, files, lambda: again(later or command), judge)
             # What waits can be signed and published, as often as it was staged.
             self.ground.run(signed_and_published).good()
             return f"{name}: {len(states)} different states at death"
