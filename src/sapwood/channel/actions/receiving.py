@@ -95,7 +95,8 @@ def pull(
     """
     if subscription.by_bundle and bundle is None:
         raise SubscriptionError(
-            f"{subscription.name} is read from bundles only", hint="Name one: sapwood channel pull --bundle FILE."
+            Phrase("%(name)s is read from bundles only", name=subscription.name),
+            hint=Phrase("Name one: %(command)s.", command="sapwood channel pull --bundle FILE"),
         )
     with _claimed(subscription, clock) as run:
         if bundle is not None:

@@ -100,11 +100,12 @@ def test_pressing_a_button_too_early_is_answered_in_the_reader_s_language(client
 
 
 def test_what_a_source_left_to_look_at(client, bob, now):
+    told = "%(n)s pages of posts were read; the rest follows at the next reading."
     source = Source.objects.create(
         name="blog",
         url="https://blog.example/feed",
         last_error={"code": "x", "message": "No answer.", "hint": ""},
-        report=recorded({"problems": [Phrase("Only the %(n)s posts that changed last were read.", n=50)]}),
+        report=recorded({"problems": [Phrase(told, n=40)]}),
     )
     moved = Phrase("It moved: it was known as %(guid)s.", guid="post-1")
     ImportedEntry.objects.create(
@@ -112,7 +113,7 @@ def test_what_a_source_left_to_look_at(client, bob, now):
         problems=["Words of an older row", recorded(moved)],
     )  # fmt: skip
     page = text_of(client.get(reverse("announcements:sources"), headers=SPANISH))
-    assert "Solo se leyeron las 50 entradas" in page
+    assert "Se leyeron 40 páginas de entradas" in page
     assert "Se movió: se conocía como post-1." in page
     for text in ("No answer.", "Words of an older row"):
         assert f'<span lang="en" dir="ltr">{text}</span>' in page
