@@ -113,9 +113,8 @@ def test_a_row_of_an_older_sapwood_still_reads_and_is_marked_as_english(read, tu
     tutor_root()
     api.look(actor=ACTOR, now=now)
     row = FactsSnapshot.objects.get()
-    text = json.dumps(api.current_facts().to_dict()).replace(
-        "the number of sites is", "how many sites there are stands"
-    )
+    text = json.dumps(api.current_facts().to_dict())
+    text = text.replace("the number of sites is", "how many there are stands")
     row.document = json.loads(text)
     row.save()
     assert '<span lang="en" dir="ltr">how many there are stands in the database' in read("/release/", "es-419")
