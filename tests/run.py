@@ -21,6 +21,9 @@ NEEDED = {
     "msgfmt": "gettext",
     "fc-list": "fontconfig",
     "pg_ctlcluster": "postgresql",
+    "nginx": "nginx",
+    "rsync": "rsync",
+    "sqlite3": "sqlite3",
 }
 FONTS = "fonts-noto-core"
 # What walks the addresses of a role has to be done for each.

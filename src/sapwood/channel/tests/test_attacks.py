@@ -208,6 +208,28 @@ def test_07_signed_anew_with_the_new_key_the_same_items_stand_under_it(commons, 
     assert after.verified_by != before.verified_by
 
 
+def test_a_thief_of_the_online_keys_publishes_nothing(commons, site):
+    commons.publish(announcement(1))
+    site.pull()
+    stolen = [*commons.signers["snapshot"], *commons.signers["timestamp"]]
+    for role in ("targets", "community", *commons.segments("community")):
+        commons.signers[role] = stolen
+    commons.publish(announcement(2))
+    assert only_error(site.pull())["code"] == "channel.signature"
+    assert len(site.revisions()) == 1
+
+
+def test_a_thief_of_one_root_key_below_the_threshold_changes_no_key(db):
+    commons = SimulatedCommons(thresholds={"root": 2})
+    site = Site(commons)
+    site.pull()
+    commons.rotate("timestamp", "thief")
+    commons.publish_root(signers=commons.signers["root"][:1])
+    commons.renew()
+    assert only_error(site.pull())["code"] == "channel.signature"
+    assert set(site.states().values()) == {ChannelState.REJECTED}
+
+
 def test_08_a_community_key_cannot_put_anything_into_security(commons, site):
     evil = announcement(66, channel="security")
     path = DocumentPath("security", 2026, 0, str(uuid_of(66)), 1)
