@@ -28,7 +28,8 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd%]|\{\{?\w+\}?\}")
 TAG = re.compile(r"</?\w[^<>]*>")
 # The same word in the language: units, loan words, cognates.
 SAME = {
-    "es_419": {"commit", "d", "error", "Feed", "h", "min", "ms", "no", "Original", "Roles", "s", "webhook", "Webhooks"}
+    "es_419": {"%(one)s, %(other)s", "%(one)s; %(other)s"}
+    | {"commit", "d", "error", "Feed", "h", "min", "ms", "no", "Original", "Roles", "s", "webhook", "Webhooks"}
     | {"B", "kB", "MB", "GB", "TB", "PB"},
     "ar": set(),
 }

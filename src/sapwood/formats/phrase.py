@@ -45,19 +45,24 @@ class Phrase(str):
         return cls(separator.replace("%", "%%").join(f"%({name})s" for name in values), **values)
 
     @classmethod
+    def listed(cls, parts: Iterable[object]) -> "Phrase":
+        """Sentences in a row: `it is so; it is not so`."""
+        return cls.linked(parts, lambda one, other: Phrase("%(one)s; %(other)s", one=one, other=other))
+
+    @classmethod
     def all_of(cls, parts: Iterable[object]) -> "Phrase":
-        """The parts, of which there is at least one, with “and” between them: `1 and 2`."""
+        """The parts with “and” between them: `1 and 2`."""
         return cls.linked(parts, lambda one, other: Phrase("%(one)s and %(other)s", one=one, other=other))
 
     @classmethod
     def one_of(cls, parts: Iterable[object]) -> "Phrase":
-        """The parts, of which there is at least one, with “or” between them."""
+        """The parts with “or” between them."""
         return cls.linked(parts, lambda one, other: Phrase("%(one)s or %(other)s", one=one, other=other))
 
     @classmethod
     def linked(cls, parts: Iterable[object], link: "Callable[[Phrase, Phrase], Phrase]") -> "Phrase":
         """The parts with words of your own between any two; halved again and again, so that many nest no deeper."""
-        rest = [cls.verbatim(part) for part in parts]
+        rest = [cls.verbatim(part) for part in parts] or [NO_WORDS]
         while len(rest) > 1:
             pairs = zip_longest(rest[::2], rest[1::2])
             rest = [one if other is None else link(one, other) for one, other in pairs]

@@ -111,7 +111,7 @@ def advisory_row(advisory: Advisory) -> dict[str, Any]:
     return {
         "id": advisory.id,
         "cve": advisory.cve,
-        "title": advisory.title or _("The subject is not public."),
+        "title": advisory.title,
         "level": RATING_LEVELS.get(advisory.rating or "", "unknown"),
         "rating": RATINGS.get(advisory.rating or "", _("not rated")),
         "disclosed": advisory.disclosed,

@@ -41,6 +41,7 @@ def test_a_sentence_its_names_and_its_day_are_in_the_reader_s_language(language,
 def test_in_arabic_names_keep_their_own_direction():
     with translation.override("ar"):
         assert say(WHY) == "\u2068teak.1\u2069 أقدم من \u2068teak.3\u2069 الذي يتضمن الإصلاح"
+        assert say(Phrase.listed(["teak", "ulmo"])) == "\u2068teak\u2069؛ \u2068ulmo\u2069"
 
 
 def test_a_sentence_in_a_sentence_and_figures_are_translated_too():

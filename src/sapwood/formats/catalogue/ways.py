@@ -28,7 +28,7 @@ class Applies:
         if isinstance(raw, str):
             return cls(raw, True if raw.strip().lower() == "always" else None)
         if raw is None or raw is True:
-            return cls(words or ("always" if raw else ""), raw)
+            return cls(words or (Phrase("always") if raw else ""), raw)
         if isinstance(raw, Mapping):
             return cls(words, dict(raw))
         raise fail(fields.at("applies_if"), Phrase("expected true, null, words or a condition"))

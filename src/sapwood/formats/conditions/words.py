@@ -76,6 +76,10 @@ def _or(one: Phrase, other: Phrase) -> Phrase:
     return Phrase("%(one)s, or %(other)s", one=one, other=other)
 
 
+def _comma(one: Phrase, other: Phrase) -> Phrase:
+    return Phrase("%(one)s, %(other)s", one=one, other=other)
+
+
 def _question(question: Comparison) -> Phrase:
     if question.fact.startswith(PLUGINS):
         name = shorten(question.fact.removeprefix(PLUGINS))
@@ -106,7 +110,7 @@ def _range(item: Mapping[str, JSON]) -> Phrase:
 
 def _value(value: JSON) -> str:
     if isinstance(value, list):
-        return Phrase.joined(", ", [_value(item) for item in value]) if value else Phrase("nothing")
+        return Phrase.linked((_value(item) for item in value), _comma) if value else Phrase("nothing")
     if isinstance(value, bool):
         return "true" if value else "false"
     return shorten(value) if isinstance(value, str) else str(value)

@@ -51,5 +51,5 @@ def applies(rule: Applies, facts: SiteFacts) -> tuple[State, Phrase]:
         return state, NO_WORDS
     if not verdict.reasons:
         return state, Phrase("check by hand: %(words)s", words=rule.words)
-    why = Phrase.joined("; ", verdict.reasons)
+    why = Phrase.listed(verdict.reasons)
     return state, Phrase("check by hand: %(words)s (%(why)s)", words=rule.words, why=why)

@@ -28,6 +28,7 @@ def test_a_phrase_is_its_english_text():
 def test_parts_in_a_row_keep_what_stands_between_them():
     assert Phrase.joined("; 100 % ", [WHY, "50 %"]) == "teak is affected; 100 % 50 %"
     assert Phrase.joined(", ", []) == ""
+    assert (Phrase.listed("abc"), Phrase.listed([])) == ("a; b; c", "")
     assert (Phrase.all_of("abc"), Phrase.one_of([WHY])) == ("a and b and c", "teak is affected")
 
 

@@ -58,7 +58,7 @@ def find_catalogue() -> Catalogue:
             continue  # the channel shows it among the refused; the one before still stands
     raise NoCatalogueError(
         Phrase("No release catalogue has been received"),
-        hint=Phrase("Subscribe to the channel `releases` and pull, or give --catalogue FILE."),
+        hint=Phrase("Subscribe to the channel `releases` and pull, or give %(option)s.", option="--catalogue FILE"),
     )
 
 

@@ -194,7 +194,7 @@ def threat_row(threat: Threat) -> dict[str, Any]:
     return {
         "id": advisory.id,
         "cve": advisory.cve,
-        "title": advisory.title or _("The subject is not public."),
+        "title": advisory.title,
         "level": LEVELS.get(advisory.rating or "", "unknown"),
         "rating": RATINGS.get(advisory.rating or "", _("not rated")),
         "days": threat.days_exposed,
@@ -247,10 +247,12 @@ def fact_name(path: str) -> Any:
     return FACTS.get(path, path)
 
 
-def fact_rows(facts: SiteFacts) -> list[tuple[Any, list[SafeString]]]:
+def fact_rows(facts: SiteFacts) -> list[tuple[Any, SafeString]]:
     """The plain facts for a list: the name of each, and its parts as words."""
     data = facts.to_dict()
-    return [(fact_name(name), _parts(data[name])) for name in SHOWN if data.get(name)]
+    semicolon = _("%(one)s; %(other)s") % {"one": "", "other": ""}
+    rows = ((name, ((part,) for part in _parts(data[name]))) for name in SHOWN if data.get(name))
+    return [(fact_name(name), format_html_join(semicolon, "{}", parts)) for name, parts in rows]
 
 
 def _parts(value: Any) -> list[SafeString]:
@@ -268,7 +270,7 @@ def _part_of(item: Any) -> SafeString:
 def _shown(key: str, value: Any) -> SafeString:
     if isinstance(value, dict):
         pairs = ((FIELDS.get(name, name), _shown(name, item)) for name, item in value.items() if _told(item))
-        return format_html_join(", ", "{} {}", pairs)
+        return format_html_join(_("%(one)s, %(other)s") % {"one": "", "other": ""}, "{} {}", pairs)
     if key in WORDED and str(value) in VALUES:
         return format_html("{}", VALUES[str(value)])
     return _identifier(value)

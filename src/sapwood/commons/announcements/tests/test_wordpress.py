@@ -4,12 +4,14 @@ import datetime as dt
 import random
 
 import pytest
+from django.urls import reverse
 
 from sapwood.commons.announcements import api
 from sapwood.commons.announcements.actions import polling
 from sapwood.commons.announcements.documents import read_document
 from sapwood.commons.announcements.models import ImportedEntry, Revision, Source, State
 from sapwood.commons.announcements.tests.fake_wordpress import SITE, FakeWordPress, Post
+from sapwood.commons.announcements.tests.test_authoring import sign_in
 from sapwood.core.data import Actor
 from sapwood.core.feeds import wordpress
 from sapwood.core.http import Response, TooSlowError
@@ -187,6 +189,15 @@ def test_a_large_site_is_read_in_several_turns(reader, site, monkeypatch):
     assert reader.source.walk == {}
     reader.read()
     assert site.asked[0] == {"modified_after": "2026-11-01T08:00:00Z"}
+
+
+def test_the_page_says_in_the_reader_s_language_that_the_rest_follows(reader, site, client, now, monkeypatch):
+    monkeypatch.setattr(polling, "MOST_PAGES", 2)
+    site.posts = posts(1, 24)
+    reader.read()
+    sign_in(client, "rita", now, "release_manager")
+    page = client.get(reverse("announcements:sources"), headers={"accept-language": "es-419"}).content.decode()
+    assert "Se leyeron 2 páginas de entradas; el resto sigue en la próxima lectura." in page
 
 
 def test_whoever_is_killed_between_two_pages_goes_on_from_there(reader, site):

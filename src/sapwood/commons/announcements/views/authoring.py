@@ -324,7 +324,7 @@ def _valid(form: ReasonForm | ConsentForm) -> dict[str, Any]:
 
 
 def _why(found: Verdict) -> Phrase:
-    return Phrase.joined("; ", found.reasons)
+    return Phrase.listed(found.reasons)
 
 
 def _newest(key: uuid.UUID) -> Revision:

@@ -168,7 +168,7 @@ def _declared(read: Read, build: Mapping[str, Any] | None) -> str | None:
     text = config.platform_version or config.common_version or (str(build["ref"]) if build and build["ref"] else None)
     if text is None:
         silent = (read.because(name) for name in (sources.CONFIG, sources.DOCKERFILE))
-        read.missing("declared_release", Phrase.joined("; ", silent))
+        read.missing("declared_release", Phrase.listed(silent))
         return None
     return _release(text) or text
 
@@ -212,7 +212,11 @@ def _plugins(read: Read) -> tuple[Plugin, ...] | None:
 
 
 def _not_asked(read: Read) -> Phrase:
-    return read.installed.problem if read.installed else Phrase("no interpreter was given (--tutor-python)")
+    return (
+        read.installed.problem
+        if read.installed
+        else Phrase("no interpreter was given (%(option)s)", option="--tutor-python")
+    )
 
 
 def _patches(read: Read) -> tuple[dict[str, Any], ...] | None:
@@ -223,7 +227,9 @@ def _patches(read: Read) -> tuple[dict[str, Any], ...] | None:
     if read.image:
         found += [{"kind": "commit", "repository": name, "commit": commit} for name, commit in read.image.patches]
     if read.plugins_root is None:
-        read.missing("patches.environment", Phrase("no plugins root was given (--tutor-plugins-root)"))
+        read.missing(
+            "patches.environment", Phrase("no plugins root was given (%(option)s)", option="--tutor-plugins-root")
+        )
     for name, reason in (read.plugins_root.refused if read.plugins_root else {}).items():
         if shapes.shaped(name.rpartition(".")[0], shapes.NAME):
             read.missing(f"patches.{name}", Phrase("the plugin was not read: %(reason)s", reason=reason))

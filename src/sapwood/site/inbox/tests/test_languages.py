@@ -1,5 +1,6 @@
 """What a page refuses, it refuses in the reader's language; what is kept is kept in English, and marked as such."""
 
+import html
 import json
 
 import pytest
@@ -18,6 +19,7 @@ from sapwood.formats.phrase import Phrase
 from sapwood.site.inbox import api, tokens
 from sapwood.site.inbox.data import Audience, Choices, OutletKind, RuleEffect
 from sapwood.site.inbox.models import Approval, ChannelPolicy, Delivery, Dispatch, FeedSubscription, Item, OutletConfig
+from sapwood.site.inbox.sources import Facts
 from sapwood.site.inbox.tests.given import NOW, SiteSays, announcement, revised
 
 pytestmark = pytest.mark.django_db
@@ -194,6 +196,23 @@ def test_a_reason_with_values_is_said_in_the_language_and_given_out_in_english(a
     assert '<span lang="en" dir="ltr">an older row</span>' in page
     answer = come_in(alice).get(f"/api/v1/inbox/{item.pk}", headers={"accept-language": "es-419"})
     assert answer.json()["verdict_reasons"] == ["There is no revision 7", "an older row"]
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("es-419", ["este sitio no indica 'database.version'", "el operador 'resembles' no se entiende aquí"]),
+        ("ar", ["لا يذكر هذا الموقع \u2068'database.version'\u2069", "المعامل \u2068'resembles'\u2069 غير مفهوم هنا"]),
+    ],
+)
+def test_why_this_site_cannot_tell_whether_a_condition_holds(language, said, arrive, alice, press):
+    asked = [
+        {"fact": "database.version", "op": "<", "value": "8.4"},
+        {"fact": "release", "op": "resembles", "value": "ulmo.1"},
+    ]
+    item = arrive(announcement(condition={"all": asked}), facts=Facts())
+    page = press(alice, "review", item.pk, language=language)[1]
+    assert [words for words in said if words not in html.unescape(page)] == []
 
 
 @pytest.mark.parametrize(("language", "word"), [("es-419", "Encuesta"), ("ar", "استبيان")])
