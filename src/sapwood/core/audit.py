@@ -8,7 +8,7 @@ import base64
 import datetime as dt
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from sapwood.core.models import AuditHead, AuditName, AuditRow
 from sapwood.formats.canonical import canonical_bytes, sha256_hex
 
 GENESIS = "0" * 64
+CHUNK = 2000
 
 
 class AuditError(SapwoodError):
@@ -81,12 +82,24 @@ def names(refs: set[str]) -> dict[str, str]:
     return {row.ref: row.label or row.key for row in rows}
 
 
-def verify(folder: Path) -> AuditReport:
-    """Walk the whole chain and hold it against the signed heads in `folder`."""
+def length() -> int:
+    """How many rows the chain has, as its head says."""
+    return AuditHead.objects.filter(pk=1).values_list("seq", flat=True).first() or 0
+
+
+def verify(folder: Path, *, progress: Callable[[int, int], None] = lambda _done, _total: None) -> AuditReport:
+    """Walk the whole chain and hold it against the signed heads in `folder`; `progress` hears how many rows were read.
+
+    The chain may grow meanwhile: its end as it was before the walk must lie on it, and no row beyond its end as it is
+    after the walk.
+    """
     problems: list[str] = []
     heads = _read_heads(folder, problems)
+    head, at_head = AuditHead.objects.filter(pk=1).first(), GENESIS
     previous, expected, rows = GENESIS, 1, 0
-    for row in AuditRow.objects.order_by("seq").iterator(chunk_size=2000):
+    for row in AuditRow.objects.order_by("seq").iterator(chunk_size=CHUNK):
+        if rows % CHUNK == 0:
+            progress(rows, max(rows, head.seq if head else 0))
         rows += 1
         if row.seq != expected:
             problems.append(_("rows %(first)s to %(last)s are missing") % {"first": expected, "last": row.seq - 1})
@@ -97,18 +110,19 @@ def verify(folder: Path) -> AuditReport:
         if row.seq in heads and heads[row.seq] != row.digest:
             problems.append(_("row %(row)s differs from its signed head") % {"row": row.seq})
         previous, expected = row.digest, row.seq + 1
+        at_head = row.digest if head and row.seq == head.seq else at_head
     last = expected - 1
     problems.extend(
         _("rows after %(last)s were cut off: a signed head names row %(row)s") % {"last": last, "row": seq}
         for seq in heads
         if seq > last
     )
-    head = AuditHead.objects.filter(pk=1).first()
-    if head is not None and (head.seq != last or (last and head.digest != previous)):
+    now = length()
+    if head is not None and (not head.seq <= last <= now or (head.seq and head.digest != at_head)):
         problems.append(
             _("the chain ends at row %(last)s, but its head says %(head)s") % {"last": last, "head": head.seq}
         )
-    if head is None and rows:
+    if head is None and rows and not now:
         problems.append(_("the chain has rows but no head"))
     return AuditReport(rows=rows, heads=len(heads), problems=problems)
 

@@ -1,7 +1,8 @@
 """Background work. The row is the job; the queue (django-tasks) is only a doorbell.
 
 A job is claimed by conditional update and kept alive by a heartbeat. `sweep` gives back what a dead worker left and
-rings again for what nobody heard, so killing any process at any moment loses nothing.
+rings again for what nobody heard, so killing any process at any moment loses nothing. A job that is over keeps no
+payload: it may have held what is nobody's business any more.
 """
 
 import datetime as dt
@@ -158,7 +159,7 @@ def run(job_uuid: str, *, worker: str, clock: Clock) -> bool:
     except JobLostError:
         return False
     except JobStoppedError as error:
-        _mine(row).update(state=JobState.FAILED, finished_at=clock.now(), error=error.as_dict())
+        _over(row, JobState.FAILED, clock.now(), error.as_dict())
     except SapwoodError as error:
         _failed(row, error.as_dict(), clock.now())
     except Exception:
@@ -167,7 +168,7 @@ def run(job_uuid: str, *, worker: str, clock: Clock) -> bool:
             row, {"code": "core.unexpected", "message": "An unexpected error; see the log", "hint": ""}, clock.now()
         )
     else:
-        _mine(row).update(state=JobState.DONE, finished_at=clock.now(), error=None)
+        _over(row, JobState.DONE, clock.now(), None)
     finally:
         stop.set()
         beat.join()
@@ -236,9 +237,13 @@ def _mine(row: Job) -> models.QuerySet[Job]:
     return Job.objects.filter(pk=row.pk, state=JobState.RUNNING, claimed_by=row.claimed_by)
 
 
+def _over(row: Job, state: JobState, now: dt.datetime, error: dict[str, str] | None) -> None:
+    _mine(row).update(state=state, finished_at=now, error=error, payload={})
+
+
 def _failed(row: Job, error: dict[str, str], now: dt.datetime, *, at_once: bool = False) -> None:
     if row.attempts >= MAX_ATTEMPTS:
-        _mine(row).update(state=JobState.FAILED, finished_at=now, error=error)
+        _over(row, JobState.FAILED, now, error)
         return
     wait = dt.timedelta() if at_once else min(dt.timedelta(seconds=5 * 2**row.attempts), dt.timedelta(hours=1))
     try:
@@ -246,7 +251,7 @@ def _failed(row: Job, error: dict[str, str], now: dt.datetime, *, at_once: bool 
             _mine(row).update(state=JobState.WAITING, run_at=now + wait, error=error, rang_at=None)
     except IntegrityError:
         # The same key waits already: that job will do this one's work.
-        _mine(row).update(state=JobState.FAILED, finished_at=now, error=error)
+        _over(row, JobState.FAILED, now, error)
 
 
 def _beat(pk: int, worker: str, clock: Clock, stop: threading.Event) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import datetime as dt
 import random
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +50,7 @@ PULLER_DEAD_AFTER = dt.timedelta(minutes=3)
 BEAT_EVERY = dt.timedelta(seconds=5)
 MASS_WITHDRAWAL = 3
 KEPT_PULLS = 1000
+Told = Callable[[Traffic], None]
 
 
 @dataclass
@@ -63,6 +64,7 @@ class _Pull:
     traffic: Traffic = field(default_factory=Traffic)
     source: str = ""
     beaten_at: dt.datetime | None = None
+    told: Told = lambda _traffic: None
 
     def beat(self) -> None:
         """Say that this puller is alive; raises PullBusyError when another one has taken over."""
@@ -73,6 +75,7 @@ class _Pull:
         mine = Subscription.objects.filter(pk=self.subscription.pk, puller=self.token)
         if not mine.update(puller_beat_at=now):
             raise PullBusyError(f"Another process has taken over the pull of {self.subscription.name}")
+        self.told(self.traffic)
 
 
 def pull(
@@ -82,12 +85,15 @@ def pull(
     clock: Clock,
     bundle: Path | None = None,
     chance: random.Random | None = None,
+    told: Told | None = None,
 ) -> PullResult:
     """Fetch, verify and store what is new; never raises for what the other side does, only when it is busy or unusable.
 
     What was verified and what was received are stored in one transaction. Failures are in the result and on the row.
+    `told` hears every few seconds how much has come.
     """
     with _claimed(subscription, clock) as run:
+        run.told = told or run.told
         if bundle is not None:
             haul = _from_bundle(run, bundle)
         elif http is not None:

@@ -172,6 +172,29 @@ def test_a_form_with_a_question_is_sent_only_after_yes(look):
     page.wait_for_url("**/console/patterns?rejected=17")
 
 
+def test_a_form_that_changes_something_is_sent_once_and_shows_it(look):
+    page = look("/console/patterns")
+    asked = []
+    page.route("**/console/theme", asked.append)  # the answer is on its way for as long as we look
+    page.locator(".tools summary").first.click()
+    button = page.get_by_role("button", name="Dark")
+    button.click(no_wait_after=True)
+    button.click(no_wait_after=True)
+    assert button.get_attribute("aria-busy") == "true"
+    assert page.get_by_role("status").filter(has_text="Sent. One moment.").count() == 1
+    assert len(asked) == 1
+    asked[0].continue_()
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    assert page.locator("[aria-busy]").count() == 0
+
+
+def test_a_form_is_free_again_when_its_page_comes_back(look):
+    page = look("/console/patterns")
+    page.evaluate("document.querySelector('form[method=post]').dataset.sent = 'yes'")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    assert page.locator("form[data-sent]").count() == 0
+
+
 def test_a_menu_closes_on_escape_and_gives_the_focus_back(look):
     page = look()
     page.locator(".tools summary").first.click()

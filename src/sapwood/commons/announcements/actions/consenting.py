@@ -16,6 +16,8 @@ from sapwood.core.data import JSON, Actor, ActorKind
 from sapwood.formats.announcement import Kind
 
 VALID_FOR: Final = dt.timedelta(days=30)
+# Whoever asks again so soon has pressed the button twice: one mail is enough.
+ASKED_JUST_NOW: Final = dt.timedelta(minutes=2)
 MAIL_JOB: Final = "announcements.ask_consent"
 _SIGNER: Final = Signer(salt="sapwood.announcements.consent")
 
@@ -32,11 +34,17 @@ def ask_consent(
         raise WrongStateError(
             "The draft has not been submitted.", hint="Submit it, so that it does not change any more."
         )
+    text_sha256 = consent_sha256(revision.raw)
+    asked = revision.announcement.consents.filter(
+        email=email, text_sha256=text_sha256, answer=Answer.WAITING, asked_at__gt=now - ASKED_JUST_NOW
+    ).first()
+    if asked is not None:
+        return asked
     row = CaseStudyConsent.objects.create(
         announcement=revision.announcement,
         organisation=revision.organisation,
         email=email,
-        text_sha256=consent_sha256(revision.raw),
+        text_sha256=text_sha256,
         raw=bytes(revision.raw),
         asked_at=now,
         expires_at=now + VALID_FOR,
