@@ -58,6 +58,8 @@ BARE: dict[tuple[str, str], str] = {
     ("channel/actions/receiving.py", "bundle"): "the name of a source, beside addresses",
     ("channel/actions/receiving.py", "key"): "the name of a key that has no owner's",
     ("channel/actions/subscribing.py", ""): _COMMANDS,
+    ("channel/tasks.py", "bytes"): _KEPT,
+    ("channel/tasks.py", "files,"): _KEPT,
     ("channel/client/bundle.py", ""): _COMMANDS,
     ("channel/client/fetch.py", "is missing"): _COMMANDS,
     ("channel/keys.py", ""): _COMMANDS,

@@ -12,13 +12,16 @@ from sapwood.accounts.data import ANYWHERE
 from sapwood.accounts.models import User
 from sapwood.accounts.permissions import MANAGE_PEOPLE, PERMISSIONS, VIEW_AUDIT, VIEW_PEOPLE
 from sapwood.accounts.queries import user_has
+from sapwood.accounts.tasks import VERIFY_JOB
 from sapwood.console.registry import (
     AccountLink,
     MenuEntry,
     Need,
+    Work,
     register_account_link,
     register_menu,
     register_need,
+    register_work,
     set_permission_check,
 )
 
@@ -50,3 +53,4 @@ register_menu(MenuEntry("audit", _("Audit"), "accounts:audit", 90, permission=VI
 register_account_link(AccountLink("me", _("My account"), "accounts:me", 20))
 register_account_link(AccountLink("sign-in", _("Sign in"), "account_login", 10, signed_in=False))
 register_account_link(AccountLink("sign-out", _("Sign out"), "account_logout", 90, post=True))
+register_work(Work(VERIFY_JOB, _("Verifying the audit log"), VIEW_AUDIT, "accounts:audit_verify", _("What was found")))

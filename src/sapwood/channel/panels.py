@@ -12,16 +12,19 @@ from sapwood.channel import api
 from sapwood.channel.data import ChannelHealth, ChannelState
 from sapwood.channel.errors import NotARepositoryError
 from sapwood.channel.permissions import VIEW_CHANNEL
+from sapwood.channel.tasks import PULL_JOB
 from sapwood.channel.words import LEVELS, STATE_WORDS
 from sapwood.console.charts.series import sparkline
 from sapwood.console.registry import (
     MenuEntry,
     Need,
     Panel,
+    Work,
     may,
     register_menu,
     register_need,
     register_panel,
+    register_work,
 )
 from sapwood.core import settings
 from sapwood.core.clock import system_clock
@@ -116,4 +119,5 @@ if settings.ROLE.get() == "commons":
 else:
     register_panel(Panel("channel", gettext_lazy("The channel"), 30, "sapwood/channel/panel_site.html", _site_panel))
     register_need(_site_needs)
+    register_work(Work(PULL_JOB, gettext_lazy("Pulling"), VIEW_CHANNEL, "channel:health", gettext_lazy("The channel")))
 register_menu(MenuEntry("channel", gettext_lazy("Channel"), "channel:health", 60, permission=VIEW_CHANNEL))

@@ -2,11 +2,9 @@
 
 import datetime as dt
 
-from django.contrib import messages
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
@@ -14,6 +12,8 @@ from sapwood.accounts.api import actor_of, permission_required, reauthentication
 from sapwood.channel import api
 from sapwood.channel.errors import NotARepositoryError
 from sapwood.channel.permissions import MANAGE_CHANNEL, VIEW_CHANNEL
+from sapwood.channel.tasks import PULL_JOB
+from sapwood.console import work
 from sapwood.console.registry import may
 from sapwood.core import jobs, settings
 from sapwood.core.clock import system_clock
@@ -34,6 +34,7 @@ def health(request: HttpRequest) -> HttpResponse:
         "refusals": api.open_refusals(50),
         "withdrawals": api.unacknowledged_withdrawals(),
         "may_manage": may(request, MANAGE_CHANNEL),
+        "pulling": next(iter(work.under_way(PULL_JOB).values()), None),
     }
     return render(request, "sapwood/channel/health.html", context)
 
@@ -42,12 +43,10 @@ def health(request: HttpRequest) -> HttpResponse:
 @require_POST
 @transaction.atomic
 def pull_now(request: HttpRequest) -> HttpResponseRedirect:
-    """Ask the worker to pull every subscription at once, however often the button is pressed."""
+    """Have the worker pull every subscription at once, however often the button is pressed."""
     now = system_clock().now()
     api.pull_soon(actor=actor_of(request), now=now)
-    jobs.enqueue("channel.pull", now=now, key="by hand")
-    messages.success(request, _("The worker pulls now. Look again in a moment."))
-    return redirect("channel:health")
+    return redirect("console:work", jobs.enqueue(PULL_JOB, {"by_hand": True}, now=now, key="by hand"))
 
 
 @permission_required(MANAGE_CHANNEL)

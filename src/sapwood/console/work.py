@@ -10,6 +10,7 @@ from django.urls import reverse
 from sapwood.console import registry
 from sapwood.core.models import Job, JobState
 from sapwood.core.worker import silent_since
+from sapwood.formats.phrase import recalled
 
 UNFINISHED = (JobState.WAITING, JobState.RUNNING)
 
@@ -56,7 +57,7 @@ class Progress:
     @property
     def error(self) -> dict[str, Any]:
         """What went wrong: for good, or this time."""
-        return self.job.error or {}
+        return recalled(self.job.error) or {}
 
 
 def progress_of(key: UUID, now: Any) -> Progress | None:

@@ -8,7 +8,7 @@ import base64
 import datetime as dt
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,15 +16,16 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.db import connection
-from django.utils.translation import gettext as _
 
 from sapwood.core.data import JSON, Actor
 from sapwood.core.errors import SapwoodError
 from sapwood.core.files import write_atomically
 from sapwood.core.models import AuditHead, AuditName, AuditRow
 from sapwood.formats.canonical import canonical_bytes, sha256_hex
+from sapwood.formats.phrase import Phrase
 
 GENESIS = "0" * 64
+CHUNK = 2000
 
 
 class AuditError(SapwoodError):
@@ -81,35 +82,46 @@ def names(refs: set[str]) -> dict[str, str]:
     return {row.ref: row.label or row.key for row in rows}
 
 
-def verify(folder: Path) -> AuditReport:
-    """Walk the whole chain and hold it against the signed heads in `folder`."""
+def length() -> int:
+    """How many rows the chain has, as its head says."""
+    return AuditHead.objects.filter(pk=1).values_list("seq", flat=True).first() or 0
+
+
+def verify(folder: Path, *, progress: Callable[[int, int], None] = lambda _done, _total: None) -> AuditReport:
+    """Walk the whole chain and hold it against the signed heads in `folder`; `progress` hears how many rows were read.
+
+    The chain may grow meanwhile: its end as it was before the walk must lie on it, and no row beyond its end as it is
+    after the walk.
+    """
     problems: list[str] = []
     heads = _read_heads(folder, problems)
+    head, at_head = AuditHead.objects.filter(pk=1).first(), GENESIS
     previous, expected, rows = GENESIS, 1, 0
-    for row in AuditRow.objects.order_by("seq").iterator(chunk_size=2000):
+    for row in AuditRow.objects.order_by("seq").iterator(chunk_size=CHUNK):
+        if rows % CHUNK == 0:
+            progress(rows, max(rows, head.seq if head else 0))
         rows += 1
         if row.seq != expected:
-            problems.append(_("rows %(first)s to %(last)s are missing") % {"first": expected, "last": row.seq - 1})
+            problems.append(Phrase("rows %(first)s to %(last)s are missing", first=expected, last=row.seq - 1))
         if row.previous != previous and row.seq == expected:
-            problems.append(_("row %(row)s does not follow row %(before)s") % {"row": row.seq, "before": row.seq - 1})
+            problems.append(Phrase("row %(row)s does not follow row %(before)s", row=row.seq, before=row.seq - 1))
         if _digest(row) != row.digest:
-            problems.append(_("row %(row)s was edited") % {"row": row.seq})
+            problems.append(Phrase("row %(row)s was edited", row=row.seq))
         if row.seq in heads and heads[row.seq] != row.digest:
-            problems.append(_("row %(row)s differs from its signed head") % {"row": row.seq})
+            problems.append(Phrase("row %(row)s differs from its signed head", row=row.seq))
         previous, expected = row.digest, row.seq + 1
+        at_head = row.digest if head and row.seq == head.seq else at_head
     last = expected - 1
     problems.extend(
-        _("rows after %(last)s were cut off: a signed head names row %(row)s") % {"last": last, "row": seq}
+        Phrase("rows after %(last)s were cut off: a signed head names row %(row)s", last=last, row=seq)
         for seq in heads
         if seq > last
     )
-    head = AuditHead.objects.filter(pk=1).first()
-    if head is not None and (head.seq != last or (last and head.digest != previous)):
-        problems.append(
-            _("the chain ends at row %(last)s, but its head says %(head)s") % {"last": last, "head": head.seq}
-        )
-    if head is None and rows:
-        problems.append(_("the chain has rows but no head"))
+    now = length()
+    if head is not None and (not head.seq <= last <= now or (head.seq and head.digest != at_head)):
+        problems.append(Phrase("the chain ends at row %(last)s, but its head says %(head)s", last=last, head=head.seq))
+    if head is None and rows and not now:
+        problems.append(Phrase("the chain has rows but no head"))
     return AuditReport(rows=rows, heads=len(heads), problems=problems)
 
 
@@ -179,9 +191,7 @@ def _read_heads(folder: Path, problems: list[str]) -> dict[int, str]:
             body = {name: entry[name] for name in ("seq", "digest", "at")}
             public.verify(base64.b64decode(entry["signature"]), canonical_bytes(body))
         except (ValueError, KeyError, TypeError, InvalidSignature):
-            problems.append(
-                _("line %(line)s of %(file)s is not a valid signed head") % {"line": number, "file": path.name}
-            )
+            problems.append(Phrase("line %(line)s of %(file)s is not a valid signed head", line=number, file=path.name))
             continue
         heads[int(entry["seq"])] = str(entry["digest"])
     return heads

@@ -41,3 +41,15 @@ class Actor:
     def command(cls) -> "Actor":
         """Whoever holds the operating account's shell."""
         return cls(ActorKind.COMMAND, "cli", COMMAND_LINE)
+
+    def packed(self) -> list[str]:
+        """For the payload of a job that acts for somebody."""
+        return [self.kind.value, self.key, self.label]
+
+    @classmethod
+    def unpacked(cls, value: JSON) -> "Actor":
+        """The reverse of `packed`."""
+        if not isinstance(value, list):
+            raise TypeError("this is no packed actor")
+        kind, key, label = map(str, value)
+        return cls(ActorKind(kind), key, label)

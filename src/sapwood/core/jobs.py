@@ -1,7 +1,8 @@
 """Background work. The row is the job; the queue (django-tasks) is only a doorbell.
 
 A job is claimed by conditional update and kept alive by a heartbeat. `sweep` gives back what a dead worker left and
-rings again for what nobody heard, so killing any process at any moment loses nothing.
+rings again for what nobody heard, so killing any process at any moment loses nothing. A job that is over keeps no
+payload: it may have held what is nobody's business any more.
 """
 
 import datetime as dt
@@ -21,6 +22,7 @@ from sapwood.core.data import JSON
 from sapwood.core.disk import as_disk_error
 from sapwood.core.errors import SapwoodError
 from sapwood.core.models import Job, JobState, Schedule
+from sapwood.formats.phrase import recorded
 
 logger = logging.getLogger(__name__)
 
@@ -159,11 +161,11 @@ def run(job_uuid: str, *, worker: str, clock: Clock) -> bool:
     except JobLostError:
         return False
     except JobStoppedError as error:
-        _mine(row).update(state=JobState.FAILED, finished_at=clock.now(), error=error.as_dict())
+        _over(row, JobState.FAILED, clock.now(), error.as_dict())
     except Exception as error:  # noqa: BLE001 - whatever it is, the row says so, and the job is tried again
         _failed(row, _in_words(error, row), clock.now())
     else:
-        _mine(row).update(state=JobState.DONE, finished_at=clock.now(), error=None)
+        _over(row, JobState.DONE, clock.now(), None)
     finally:
         stop.set()
         beat.join()
@@ -240,17 +242,21 @@ def _mine(row: Job) -> models.QuerySet[Job]:
     return Job.objects.filter(pk=row.pk, state=JobState.RUNNING, claimed_by=row.claimed_by)
 
 
+def _over(row: Job, state: JobState, now: dt.datetime, error: dict[str, str] | None) -> None:
+    _mine(row).update(state=state, finished_at=now, error=recorded(error), payload={})
+
+
 def _failed(row: Job, error: dict[str, str], now: dt.datetime, *, at_once: bool = False) -> None:
     if row.attempts >= MAX_ATTEMPTS:
-        _mine(row).update(state=JobState.FAILED, finished_at=now, error=error)
+        _over(row, JobState.FAILED, now, error)
         return
     wait = dt.timedelta() if at_once else min(dt.timedelta(seconds=5 * 2**row.attempts), dt.timedelta(hours=1))
     try:
         with transaction.atomic():
-            _mine(row).update(state=JobState.WAITING, run_at=now + wait, error=error, rang_at=None)
+            _mine(row).update(state=JobState.WAITING, run_at=now + wait, error=recorded(error), rang_at=None)
     except IntegrityError:
         # The same key waits already: that job will do this one's work.
-        _mine(row).update(state=JobState.FAILED, finished_at=now, error=error)
+        _over(row, JobState.FAILED, now, error)
 
 
 def _beat(pk: int, worker: str, clock: Clock, stop: threading.Event) -> None:

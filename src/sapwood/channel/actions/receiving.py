@@ -4,7 +4,7 @@ import contextlib
 import datetime as dt
 import random
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ PULLER_DEAD_AFTER = dt.timedelta(minutes=3)
 BEAT_EVERY = dt.timedelta(seconds=5)
 MASS_WITHDRAWAL = 3
 KEPT_PULLS = 1000
+Told = Callable[[Traffic], None]
 
 
 @dataclass
@@ -65,6 +66,7 @@ class _Pull:
     traffic: Traffic = field(default_factory=Traffic)
     source: str = ""
     beaten_at: dt.datetime | None = None
+    told: Told = lambda _traffic: None
 
     def beat(self) -> None:
         """Say that this puller is alive; raises PullBusyError when another one has taken over."""
@@ -79,6 +81,7 @@ class _Pull:
                     "Another process has taken over the pull of %(subscription)s", subscription=self.subscription.name
                 )
             )
+        self.told(self.traffic)
 
 
 def pull(
@@ -88,10 +91,12 @@ def pull(
     clock: Clock,
     bundle: Path | None = None,
     chance: random.Random | None = None,
+    told: Told | None = None,
 ) -> PullResult:
     """Fetch, verify and store what is new; never raises for what the other side does, only when it is busy or unusable.
 
     What was verified and what was received are stored in one transaction. Failures are in the result and on the row.
+    `told` hears every few seconds how much has come.
     """
     if subscription.by_bundle and bundle is None:
         raise SubscriptionError(
@@ -99,6 +104,7 @@ def pull(
             hint=Phrase("Name one: %(command)s.", command="sapwood channel pull --bundle FILE"),
         )
     with _claimed(subscription, clock) as run:
+        run.told = told or run.told
         if bundle is not None:
             haul = _from_bundle(run, bundle)
         elif http is not None:

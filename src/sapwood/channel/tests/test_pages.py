@@ -4,6 +4,7 @@ import datetime as dt
 
 import pytest
 from django.urls import reverse
+from tests.fakes import FakeHttp
 from tests.people import sign_in
 
 from sapwood.accounts import api as accounts
@@ -13,6 +14,7 @@ from sapwood.channel.tests.support import NOW, announcement
 from sapwood.core.clock import system_clock
 from sapwood.core.data import Actor
 from sapwood.core.models import Job
+from sapwood.core.worker import run_worker
 
 
 @pytest.fixture
@@ -58,9 +60,30 @@ def test_a_stale_channel_stands_first_on_the_front_page(alice, commons, site):
 
 
 def test_pulling_by_hand_queues_one_job_however_often_it_is_pressed(alice, site):
-    for _ in range(2):
-        assert alice.post(reverse("channel:pull_now")).status_code == 302
-    assert Job.objects.filter(name="channel.pull").count() == 1
+    pressed = {alice.post(reverse("channel:pull_now"))["Location"] for _ in range(2)}
+    assert Job.objects.filter(name="channel.pull").count() == len(pressed) == 1
+    assert "Pulling" in alice.get(*pressed).text
+
+
+def test_who_pulls_sees_how_far_it_is_and_finds_the_way_back(alice, commons, site, monkeypatch):
+    monkeypatch.setattr("sapwood.channel.tasks.default_client", lambda: commons.http)
+    commons.publish(announcement(1))
+    begun = alice.post(reverse("channel:pull_now"))["Location"]
+    assert begun in alice.get(reverse("channel:health")).text
+    run_worker(clock=system_clock(), once=True)
+    page = alice.get(begun).text
+    assert "finished" in page
+    assert reverse("channel:health") in page
+    assert begun not in alice.get(reverse("channel:health")).text
+
+
+def test_who_pulls_from_a_dead_channel_is_told_why(alice, site, monkeypatch):
+    monkeypatch.setattr("sapwood.channel.tasks.default_client", FakeHttp)
+    begun = alice.post(reverse("channel:pull_now"))["Location"]
+    run_worker(clock=system_clock(), once=True)
+    page = alice.get(begun).text
+    assert "stopped" in page
+    assert "has no answer" in page
 
 
 def test_a_reviewer_may_look_but_not_pull(client, person, site):

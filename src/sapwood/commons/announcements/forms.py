@@ -95,7 +95,7 @@ class DraftForm(forms.Form):
 
     def __init__(self, *args: Any, key: uuid.UUID, resolve: Resolve, base: Mapping[str, JSON], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._key, self._resolve, self._base = key, resolve, base
+        self.key, self._resolve, self._base = key, resolve, base
         self.document: dict[str, JSON] = {}
         self.report = Report()
         if base:
@@ -140,7 +140,7 @@ class DraftForm(forms.Form):
         front = FrontMatter("", body=str(data.get("body", "")).replace("\r\n", "\n").strip())
         plain = ("title", "summary", "kind", "channel", "severity", "audience", "publish_at", "expires_at")
         values: dict[str, JSON] = {name: data[name] for name in plain if data.get(name)}
-        values["uuid"] = str(self._key)
+        values["uuid"] = str(self.key)
         values["locale"] = source_locale(self._base)
         for name, keys in (("event", _EVENT), ("feedback", _FEEDBACK)):
             part = {key: data[key] for key in keys if data.get(key)}

@@ -172,6 +172,29 @@ def test_a_form_with_a_question_is_sent_only_after_yes(look):
     page.wait_for_url("**/console/patterns?rejected=17")
 
 
+def test_a_form_that_changes_something_is_sent_once_and_shows_it(look):
+    page = look("/console/patterns")
+    page.locator(".tools summary").first.click()
+    sent = """button => {
+        let sent = 0;
+        document.addEventListener("submit", (event) => { sent += event.defaultPrevented ? 0 : 1; });
+        button.click();
+        button.click();
+        return [sent, button.getAttribute("aria-busy"), document.querySelector("[role=status][data-busy]").textContent];
+    }"""
+    assert page.get_by_role("button", name="Dark").evaluate(sent) == [1, "true", "Sent. One moment."]
+    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    page.wait_for_load_state("networkidle")
+    assert page.locator("[aria-busy]").count() == 0
+
+
+def test_a_form_is_free_again_when_its_page_comes_back(look):
+    page = look("/console/patterns")
+    page.evaluate("document.querySelector('form[method=post]').dataset.sent = 'yes'")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    assert page.locator("form[data-sent]").count() == 0
+
+
 def test_a_menu_closes_on_escape_and_gives_the_focus_back(look):
     page = look()
     page.locator(".tools summary").first.click()

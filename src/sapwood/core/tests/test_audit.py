@@ -33,6 +33,32 @@ def test_an_untouched_chain_holds(chain):
     assert (report.rows, report.heads, report.problems) == (5, 1, [])
 
 
+def test_a_chain_that_grows_while_it_is_walked_holds(chain, monkeypatch):
+    monkeypatch.setattr(audit, "CHUNK", 2)
+    told = []
+
+    def grow(done, total):
+        told.append((done, total))
+        with transaction.atomic():
+            audit.record(actor=ALICE, action="x", subject="y", at=NOW)
+
+    assert audit.verify(chain, progress=grow).problems == []
+    assert told[:3] == [(0, 5), (2, 5), (4, 5)]
+    assert problems(chain) == []
+
+
+def test_a_row_behind_the_head_shows(chain):
+    AuditHead.objects.update(seq=4, digest=AuditRow.objects.get(seq=4).digest)
+    assert problems(chain) == ["the chain ends at row 5, but its head says 4"]
+
+
+def test_a_head_that_names_another_end_shows(chain):
+    AuditHead.objects.update(digest="f" * 64)
+    assert problems(chain) == ["the chain ends at row 5, but its head says 5"]
+    AuditHead.objects.all().delete()
+    assert problems(chain) == ["the chain has rows but no head"]
+
+
 def test_an_edited_row_shows(chain):
     AuditRow.objects.filter(seq=3).update(details={"n": 99})
     assert problems(chain) == ["row 3 was edited"]

@@ -37,6 +37,7 @@ def test_a_job_runs_once_even_when_it_is_rung_twice(ran, clock):
     assert not jobs.run(str(job), worker="b", clock=clock)
     assert ran == [{"n": 1}]
     assert Job.objects.get(uuid=job).state == JobState.DONE
+    assert Job.objects.get(uuid=job).payload == {}  # what is over holds nothing any more
 
 
 def test_enqueue_is_undone_with_the_transaction(ran):
@@ -58,9 +59,10 @@ def test_a_job_that_cannot_be_done_is_not_tried_again(monkeypatch, clock):
         raise jobs.JobStoppedError("The house is gone", hint="Build one.")
 
     monkeypatch.setitem(jobs.JOBS, "test.stop", stop)
-    job = jobs.enqueue("test.stop", now=NOW)
+    job = jobs.enqueue("test.stop", {"secret": 1}, now=NOW)
     assert jobs.run(str(job), worker="a", clock=clock)
     row = Job.objects.get()
+    assert row.payload == {}
     assert (row.state, row.attempts, row.error["message"]) == (JobState.FAILED, 1, "The house is gone")
     assert row.finished_at == NOW
 

@@ -9,11 +9,22 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from sapwood.console.phrases import say
-from sapwood.console.registry import MenuEntry, Need, Panel, may, register_menu, register_need, register_panel
+from sapwood.console.registry import (
+    MenuEntry,
+    Need,
+    Panel,
+    Work,
+    may,
+    register_menu,
+    register_need,
+    register_panel,
+    register_work,
+)
 from sapwood.core.clock import system_clock
 from sapwood.formats.exposure import Exposure
 from sapwood.site.facts import queries, screen
 from sapwood.site.facts.permissions import VIEW
+from sapwood.site.facts.tasks import LOOK_JOB
 
 
 def panel(request: HttpRequest) -> Mapping[str, Any] | None:
@@ -65,3 +76,4 @@ def needs(request: HttpRequest) -> Iterable[Need]:
 register_panel(Panel("release", gettext_lazy("Your release"), 10, "sapwood/facts/panel.html", panel, span=2))
 register_need(needs)
 register_menu(MenuEntry("release", gettext_lazy("Release"), "facts:release", 30, permission=VIEW))
+register_work(Work(LOOK_JOB, gettext_lazy("Looking at your site"), VIEW, "facts:release", gettext_lazy("Your release")))

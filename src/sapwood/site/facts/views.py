@@ -9,9 +9,12 @@ from django.views.decorators.http import require_POST, require_safe
 from sapwood.accounts.api import actor_of, permission_required
 from sapwood.console.registry import may
 from sapwood.core.clock import system_clock
+from sapwood.core.data import JSON
+from sapwood.core.jobs import enqueue
 from sapwood.formats.exposure import Exposure
 from sapwood.site.facts import api, queries, screen
 from sapwood.site.facts.permissions import REFRESH, VIEW
+from sapwood.site.facts.tasks import LOOK_JOB
 
 
 @require_safe
@@ -51,14 +54,10 @@ def release(request: HttpRequest) -> HttpResponse:
 @require_POST
 @permission_required(REFRESH)
 def look(request: HttpRequest) -> HttpResponse:
-    """Inspect the site now."""
+    """Have the worker inspect the site now: it starts programs of the platform, which takes its time."""
     if not api.configured():
         messages.warning(request, _("No site is configured: set SAPWOOD_TUTOR_ROOT or SAPWOOD_FACTS."))
         return redirect("facts:release")
-    api.read_catalogues()
-    row = api.look(actor=actor_of(request), now=system_clock().now())
-    if row is None:
-        messages.error(request, _("The site could not be inspected; what was known before still stands."))
-    else:
-        messages.success(request, _("The site was inspected."))
-    return redirect("facts:release")
+    actor = actor_of(request)
+    payload: dict[str, JSON] = {"actor": actor.packed()}
+    return redirect("console:work", enqueue(LOOK_JOB, payload, key=actor.key, now=system_clock().now()))

@@ -30,24 +30,22 @@ from sapwood.site.inbox.actions.outlets import (
     set_public,
 )
 from sapwood.site.inbox.actions.people import (
-    CsvReport,
     Wish,
     add_person,
     choose,
     confirm,
     erase_personal,
     erase_self,
-    export_csv,
     export_personal,
     forget_departed,
     forget_unconfirmed,
-    import_csv,
     invite_to_forum,
     join_signed_in,
     open_streams,
     subscribe,
     unsubscribe,
 )
+from sapwood.site.inbox.actions.people_files import CsvReport, export_csv, import_csv, import_soon
 from sapwood.site.inbox.actions.repeating import give_up, repeat
 from sapwood.site.inbox.actions.retiring import retire
 from sapwood.site.inbox.actions.taking_back import decide_mass_withdrawal
@@ -110,6 +108,7 @@ __all__ = [
     "held",
     "import_csv",
     "import_received",
+    "import_soon",
     "invite_to_forum",
     "items",
     "join_signed_in",

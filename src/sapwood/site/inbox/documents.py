@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from sapwood.core.markup import safe_characters
 from sapwood.formats.advisory import Advisory, Phase
 from sapwood.formats.announcement import Announcement
 from sapwood.formats.canonical import sha256_hex, strict_json
@@ -153,7 +154,9 @@ def _of_release(item: Release) -> Doc:
 
 def _texts(texts: Mapping[str, LocaleText], question: str = "", seeks: str = "") -> dict[str, Text]:
     return {
-        locale: Text(text.title, text.summary, text.body, text.question or question, text.seeks or seeks)
+        locale: Text(
+            *map(safe_characters, (text.title, text.summary, text.body, text.question or question, text.seeks or seeks))
+        )
         for locale, text in texts.items()
     }
 

@@ -11,9 +11,19 @@ from django.utils.translation import gettext as _
 
 from sapwood.accounts.api import User, user_has
 from sapwood.console.phrases import say_noted
-from sapwood.console.registry import MenuEntry, Need, Panel, register_menu, register_need, register_panel
+from sapwood.console.registry import (
+    MenuEntry,
+    Need,
+    Panel,
+    Work,
+    register_menu,
+    register_need,
+    register_panel,
+    register_work,
+)
 from sapwood.core.clock import system_clock
 from sapwood.site.inbox import api, rendering, staff
+from sapwood.site.inbox.actions.people_files import IMPORT_JOB
 from sapwood.site.inbox.data import SEVERITIES, Decision, Reader, Upstream, is_security_channel
 from sapwood.site.inbox.models import Item
 
@@ -105,3 +115,12 @@ register_menu(MenuEntry("audiences", gettext_lazy("Audiences"), "inbox:people", 
 register_menu(MenuEntry("trust", gettext_lazy("Trust"), "inbox:trust", order=65, permission=staff.TRUST))
 register_need(needs)
 register_panel(Panel("reading", gettext_lazy("For you to read"), 10, "sapwood/inbox/panel.html", reading, span=2))
+register_work(
+    Work(
+        IMPORT_JOB,
+        gettext_lazy("Importing people"),
+        staff.PEOPLE,
+        "inbox:people",
+        gettext_lazy("Everybody on the list"),
+    )
+)

@@ -2,9 +2,14 @@
 
 import datetime as dt
 
+from django.utils.translation import override
+
 from sapwood.core.data import Actor
-from sapwood.core.jobs import JobContext, every, job
+from sapwood.core.errors import ForbiddenError, UsageError
+from sapwood.core.jobs import JobContext, JobStoppedError, every, job
 from sapwood.site.inbox import api
+from sapwood.site.inbox.actions.people_files import IMPORT_JOB, imported_words
+from sapwood.site.inbox.data import Audience
 
 
 @job("inbox.import")
@@ -19,6 +24,20 @@ def poll_feeds(ctx: JobContext) -> None:
     """Ask the plain feeds that this site reads."""
     count = api.poll_feeds(now=ctx.now())
     ctx.progress(count, count, f"{count} new or edited")
+
+
+@job(IMPORT_JOB)
+def import_people(ctx: JobContext) -> None:
+    """Import a long file of people because somebody looked at it and said yes."""
+    actor = Actor.unpacked(ctx.payload["actor"])
+    raw, audience = str(ctx.payload["text"]).encode(), Audience(str(ctx.payload["audience"]))
+    with override(str(ctx.payload["language"])):
+        try:
+            report = api.import_csv(raw, audience=audience, actor=actor, now=ctx.now(), progress=ctx.progress)
+        except (ForbiddenError, UsageError) as error:
+            raise JobStoppedError(error.message, hint=error.hint) from error
+        total = len(report.refused) + report.added + report.changed + report.unchanged
+        ctx.progress(total, total, imported_words(report))
 
 
 @job("inbox.deliver_due")

@@ -17,6 +17,8 @@ from sapwood.formats.announcement import Kind
 from sapwood.formats.phrase import Phrase
 
 VALID_FOR: Final = dt.timedelta(days=30)
+# Whoever asks again so soon has pressed the button twice: one mail is enough.
+ASKED_JUST_NOW: Final = dt.timedelta(minutes=2)
 MAIL_JOB: Final = "announcements.ask_consent"
 _SIGNER: Final = Signer(salt="sapwood.announcements.consent")
 
@@ -33,11 +35,17 @@ def ask_consent(
         raise WrongStateError(
             Phrase("The draft has not been submitted."), hint=Phrase("Submit it, so that it does not change any more.")
         )
+    text_sha256 = consent_sha256(revision.raw)
+    asked = revision.announcement.consents.filter(
+        email=email, text_sha256=text_sha256, answer=Answer.WAITING, asked_at__gt=now - ASKED_JUST_NOW
+    ).first()
+    if asked is not None:
+        return asked
     row = CaseStudyConsent.objects.create(
         announcement=revision.announcement,
         organisation=revision.organisation,
         email=email,
-        text_sha256=consent_sha256(revision.raw),
+        text_sha256=text_sha256,
         raw=bytes(revision.raw),
         asked_at=now,
         expires_at=now + VALID_FOR,

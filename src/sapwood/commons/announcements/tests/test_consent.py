@@ -54,6 +54,14 @@ def nothing_leaks(client):
     return all(b"Four billion" not in client.get(path).content for path in pages)
 
 
+def test_asking_twice_in_a_row_sends_one_mail(study, alice, now):
+    first, second = ask(study, alice, now), ask(study, alice, now + dt.timedelta(seconds=3))
+    assert first.pk == second.pk
+    assert Job.objects.filter(name="announcements.ask_consent").count() == 1
+    later = ask(study, alice, now + dt.timedelta(hours=1))  # the first mail may be lost
+    assert later.pk != first.pk
+
+
 def test_before_consent_no_page_feed_or_channel_carries_it(client, study, alice, now, clock):
     assert (study.state, study.number) == (State.APPROVED, 1)
     with pytest.raises(ConsentMissingError):

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -237,6 +238,60 @@ def test_a_host_that_asked_for_a_pause_is_not_asked_by_hand(bob_client, blog):
     page = bob_client.get(reverse("announcements:sources")).content.decode()
     assert "asks for a pause until" in page
     assert "Read now" not in page
+
+
+NEW = {
+    "title": "A tidy release", "body": "Words.", "kind": "news", "channel": "community", "severity": "none",
+    "audience": "administrators",
+}  # fmt: skip
+
+
+def sent_form(client, **changes):
+    """A form as the page gives it, filled in."""
+    page = client.get(reverse("announcements:new")).text
+    return {**NEW, "key": re.search(r'name="key" value="([0-9a-f-]{36})"', page)[1], **changes}
+
+
+def test_a_new_announcement_that_is_sent_twice_is_one(bob_client):
+    form = sent_form(bob_client)
+    first, second = (bob_client.post(reverse("announcements:new"), form) for _ in range(2))
+    assert first["Location"] == second["Location"]
+    assert Revision.objects.count() == 1
+
+
+def test_whoever_goes_back_and_sends_other_words_loses_neither(bob_client):
+    form = sent_form(bob_client)
+    bob_client.post(reverse("announcements:new"), form)
+    answer = bob_client.post(reverse("announcements:new"), {**form, "body": "Better words."})
+    assert answer.status_code == 200
+    assert "sent before" in answer.text
+    assert "Better words." in answer.text
+    assert reverse("announcements:edit", args=[form["key"]]) in answer.text
+    assert "Better" not in bytes(Revision.objects.get().raw).decode()
+
+
+def test_a_form_cannot_name_an_announcement_of_a_channel_that_is_closed_to_its_sender(client, bob_client, now):
+    form = sent_form(bob_client, channel="releases")
+    bob_client.post(reverse("announcements:new"), form)
+    user = create_person("ada@commons.example", actor=Actor.command(), now=now, name="Ada")
+    grant_role(user, role="communicator", scope=("channel", "community"), actor=Actor.command(), now=now)
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    assert client.post(reverse("announcements:new"), {**form, "channel": "community"}).status_code == 403
+    assert Revision.objects.get().channel == "releases"
+
+
+def test_every_step_of_an_announcement_may_be_pressed_twice(bob_client, folder, alice, now):
+    form = sent_form(bob_client)
+    bob_client.post(reverse("announcements:new"), form)
+    sha256 = Revision.objects.get().sha256
+    for verb, state in (("submit", "IN_REVIEW"), ("approve", "APPROVED"), ("stage", "STAGED")):
+        for _ in range(2):
+            address = reverse("announcements:act", args=[form["key"], verb])
+            page = bob_client.post(address, {"sha256": sha256}, follow=True).text
+            assert 'class="callout is-bad"' not in page, verb
+        assert Revision.objects.get().state == state
+        assert AuditRow.objects.filter(action=f"announcements.{verb}").count() <= 2
+    assert AuditRow.objects.filter(action="announcements.stage").count() == 1
 
 
 def test_the_seed_is_valid_and_in_more_than_one_language(now, alice, bob):

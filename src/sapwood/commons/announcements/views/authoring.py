@@ -87,10 +87,16 @@ _TABS = {
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
     """Write a new announcement."""
-    key = uuid.uuid4()
-    form = DraftForm(request.POST or None, key=key, resolve=_resolve, base={})
+    form = DraftForm(request.POST or None, key=_key_of(request), resolve=_resolve, base={})
     if request.method == "POST" and form.is_valid():
         require(request, WRITE, OnChannel(str(form.document["channel"])))
+        begun = queries.newest(*State.values).filter(announcement__uuid=form.document["uuid"]).first()
+        if begun is not None:
+            require(request, WRITE, begun)
+            if read_document(begun.raw) == form.document:
+                return redirect("announcements:detail", begun.announcement.uuid)
+            form.add_error(None, _("This form was sent before, with other words. Open that draft and change it there."))
+            return render(request, "sapwood/announcements/edit.html", {"form": form, "is_new": True, "begun": begun})
         try:
             revision = api.save_draft(
                 form.document,
@@ -105,6 +111,14 @@ def new(request: HttpRequest) -> HttpResponse:
             _say_report(request, form)
             return redirect("announcements:detail", revision.announcement.uuid)
     return render(request, "sapwood/announcements/edit.html", {"form": form, "is_new": True})
+
+
+def _key_of(request: HttpRequest) -> uuid.UUID:
+    """What a new announcement will be known by: the form carries it, so that sending it twice makes one."""
+    try:
+        return uuid.UUID(request.POST.get("key", ""))
+    except ValueError:
+        return uuid.uuid4()
 
 
 @permission_required(WRITE)

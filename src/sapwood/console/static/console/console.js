@@ -4,6 +4,7 @@
    data-opens="id"    opens the <dialog id="id">;  data-closes closes the one it stands in
                       (on a link: without script the link leads to a page that asks the same)
    data-confirm="id"  on a form: sends it only once that dialog was closed with the value "yes"
+   A form that changes something shows that it was sent, and is sent once.
    "?"                lists the keys of the page */
 (() => {
   "use strict";
@@ -107,6 +108,29 @@
       delete form.dataset.confirmed;
     }, { once: true });
   }, { capture: true });
+
+  /* The answer replaces the page. Where it is a file, or comes back from the browser's memory, the form is free again. */
+  const FREE_AGAIN_MS = 20000;
+  const release = (form) => {
+    delete form.dataset.sent;
+    form.querySelectorAll("[aria-busy]").forEach((button) => button.removeAttribute("aria-busy"));
+    all("[data-busy]").forEach((words) => { words.textContent = ""; });
+  };
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || form.getAttribute("method")?.toLowerCase() !== "post") return;
+    if (form.dataset.sent) {
+      event.preventDefault();
+      return;
+    }
+    form.dataset.sent = "yes";
+    event.submitter?.setAttribute("aria-busy", "true");
+    all("[data-busy]").forEach((words) => { words.textContent = words.dataset.busy; });
+    setTimeout(release, FREE_AGAIN_MS, form);
+  });
+
+  window.addEventListener("pageshow", (event) => { if (event.persisted) all("form[data-sent]").forEach(release); });
 
   all("[data-opens][hidden]").forEach((opener) => { opener.hidden = false; });
 })();

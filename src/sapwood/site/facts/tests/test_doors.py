@@ -7,8 +7,11 @@ from click.testing import CliRunner
 from django.test import RequestFactory
 
 from sapwood.console import registry
+from sapwood.core import audit
 from sapwood.core.clock import FixedClock
 from sapwood.core.data import Actor
+from sapwood.core.models import AuditRow
+from sapwood.core.worker import run_worker
 from sapwood.formats.tests.catalogue_cases import SHIPPED, small_data
 from sapwood.site.facts import api, panels
 from sapwood.site.facts.cli import site
@@ -120,12 +123,27 @@ def test_an_auditor_reads_but_does_not_have_the_site_inspected(client, erin, exp
     assert client.post("/release/look").status_code == 403
 
 
-def test_the_administrator_has_the_site_inspected_now(client, alice, facts_file):
+def test_the_administrator_has_the_site_inspected_now(client, alice, facts_file, now):
     facts_file(inferred_release="cedar.2")
     client.force_login(alice)
     assert client.get("/release/look").status_code == 405
-    assert client.post("/release/look").status_code == 302
+    begun = {client.post("/release/look")["Location"] for _ in range(2)}
+    assert len(begun) == 1
+    run_worker(clock=FixedClock(now), once=True)
+    assert "finished" in client.get(*begun).text
     assert FactsSnapshot.objects.get().document["inferred_release"] == "cedar.2"
+    row = AuditRow.objects.get(action="facts.recorded")
+    assert audit.names({row.actor_ref}) == {row.actor_ref: alice.name}
+
+
+def test_who_waits_for_the_inspection_is_told_why_it_failed(client, alice, facts_file, now):
+    facts_file().write_text("{nonsense")
+    client.force_login(alice)
+    begun = client.post("/release/look")["Location"]
+    run_worker(clock=FixedClock(now), once=True)
+    page = client.get(begun).text
+    assert "stopped" in page
+    assert "What was known before still stands." in page
 
 
 def test_looking_with_nothing_configured_says_so(client, alice):

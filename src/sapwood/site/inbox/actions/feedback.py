@@ -28,13 +28,19 @@ class NotARequestError(ConflictError):
 
 @transaction.atomic
 def answer(item_id: int, text: str, *, actor: Actor, now: dt.datetime) -> FeedbackAnswer:
-    """Answer a request for this site. The answer stays here until the way back to the commons exists."""
+    """Answer a request for this site. The answer stays here until the way back to the commons exists.
+
+    The same words again are the same answer: a button may be pressed twice.
+    """
     item = _request(item_id, actor, now)
     words = safe_characters(text).strip()
     if not words or len(words) > MAX_ANSWER:
         raise UsageError(
             _("An answer has words"), hint=_("At most %(n)s characters.") % {"n": figures.number(MAX_ANSWER)}
         )
+    latest = item.answers.order_by("-pk").first()
+    if latest is not None and latest.text == words and latest.revision == item.revision:
+        return latest
     row = FeedbackAnswer.objects.create(item=item, text=words, revision=item.revision, at=now)
     audit.record(actor=actor, action="inbox.answer", subject=item.subject, at=now, details={"answer": row.pk})
     return row

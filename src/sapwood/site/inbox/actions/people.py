@@ -1,11 +1,9 @@
 """The people whom deliveries reach: subscribing, importing, choosing, leaving, and being forgotten."""
 
-import csv
 import datetime as dt
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from uuid import UUID, uuid4
 
 from django.core.exceptions import ValidationError
@@ -16,7 +14,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from sapwood.accounts.api import User, owns_address
-from sapwood.console import figures
 from sapwood.core import audit
 from sapwood.core.data import A_READER, JSON, Actor, ActorKind
 from sapwood.core.errors import ConflictError, ForbiddenError, NotFoundError, SapwoodError, UsageError
@@ -25,23 +22,10 @@ from sapwood.site.inbox import addresses, letters, staff, tokens
 from sapwood.site.inbox.data import SEVERITIES, Audience, DeliveryState, Source
 from sapwood.site.inbox.models import ChannelPolicy, ClaimedAudience, Delivery, Person, StreamOptIn
 
-MAX_CSV_BYTES: Final = 5_000_000
-MAX_ROWS: Final = 50_000
-BATCH: Final = 500
-# What a line of a file may change about somebody who is on the list.
-FROM_A_FILE: Final = ("audience", "locale", "threshold", "digest", "confirmed_at")
 MAX_ASKS: Final = 120
 ASK_AGAIN: Final = dt.timedelta(minutes=15)
-COLUMNS: Final = frozenset({"email", "audience", "locale", "threshold", "digest"})
 # What a spreadsheet would run as a formula when an exported file is opened (OWASP, CSV injection).
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "|", "%")
-
-
-class CsvError(UsageError):
-    """A CSV file cannot be imported as a whole."""
-
-    code = "inbox.csv"
-    http_status = 400
 
 
 class TooManyAsksError(SapwoodError):
@@ -55,25 +39,6 @@ class StreamClosedError(ConflictError):
     """This stream is not open to people of this audience."""
 
     code = "inbox.stream_closed"
-
-
-@dataclass(frozen=True)
-class CsvReport:
-    """What an import did, or would do; `refused` names the line and why."""
-
-    added: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    refused: tuple[tuple[int, str], ...] = ()
-
-    def as_dict(self) -> dict[str, JSON]:
-        """For `--json` and the audit log."""
-        return {
-            "added": self.added,
-            "changed": self.changed,
-            "unchanged": self.unchanged,
-            "refused": [{"line": line, "why": why} for line, why in self.refused],
-        }
 
 
 @dataclass(frozen=True)
@@ -104,148 +69,6 @@ def add_person(
     )
     _audit(row, "people.add", actor, now, audience=audience.value, source=source.value)
     return row
-
-
-def import_csv(raw: bytes, *, audience: Audience, actor: Actor, now: dt.datetime, apply: bool = True) -> CsvReport:
-    """Read a CSV file with a header; a line that does not fit is refused on its own. The importing person confirms.
-
-    Nobody is signed up for a stream by an import: people beyond administrators ask for streams themselves. An
-    address that unsubscribed stays unsubscribed.
-    """
-    staff.require(actor, staff.PEOPLE)
-    rows, refused = _parse(raw, audience)
-    with transaction.atomic():
-        added, changed = _compare(rows, now=now)
-        report = CsvReport(len(added), len(changed), len(rows) - len(added) - len(changed), tuple(refused))
-        if apply:
-            Person.objects.bulk_create(added, batch_size=BATCH)
-            Person.objects.bulk_update(changed, FROM_A_FILE, batch_size=BATCH)
-            audit.record(
-                actor=actor,
-                action="people.import",
-                subject="people",
-                at=now,
-                details={**report.as_dict(), "refused": len(refused)},
-            )
-    return report
-
-
-def _compare(rows: Sequence[Mapping[str, Any]], *, now: dt.datetime) -> tuple[list[Person], list[Person]]:
-    """Who would be new, and whose row would change; many at a time, because a file has many lines."""
-    added: list[Person] = []
-    changed: list[Person] = []
-    for start in range(0, len(rows), BATCH):
-        entries = {entry["email"].lower(): entry for entry in rows[start : start + BATCH]}
-        known = Person.objects.annotate(address=Lower("email")).filter(address__in=entries)
-        for row in known:
-            entry = entries.pop(row.email.lower())
-            values = {name: value for name, value in entry.items() if name != "email" and getattr(row, name) != value}
-            if row.confirmed_at is None:
-                values["confirmed_at"] = now
-            for name, value in values.items():
-                setattr(row, name, value)
-            changed += [row] if values else []
-        added += [Person(**entry, source=Source.CSV, confirmed_at=now, added_at=now) for entry in entries.values()]
-    return added, changed
-
-
-def _parse(raw: bytes, audience: Audience) -> tuple[list[dict[str, Any]], list[tuple[int, str]]]:
-    if len(raw) > MAX_CSV_BYTES:
-        most = figures.number(MAX_CSV_BYTES)
-        raise CsvError(_("The file is too large"), hint=_("At most %(n)s bytes.") % {"n": most})
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CsvError(_("The file is not UTF-8"), hint=_("Save it as “CSV UTF-8”.")) from error
-    if "\x00" in text:
-        raise CsvError(_("The file holds NUL characters"), hint=_("Save it as “CSV UTF-8”."))
-    reader = csv.DictReader(io.StringIO(text, newline=""), dialect=_dialect(text), strict=True)
-    found: dict[str, dict[str, Any]] = {}
-    refused: list[tuple[int, str]] = []
-    try:
-        names = [(name or "").strip().lower() for name in reader.fieldnames or []]
-        if "email" not in names:
-            raise CsvError(
-                _("The first line has no column named email"),
-                hint=_("Columns: email, audience, locale, threshold, digest."),
-            )
-        reader.fieldnames = names
-        for cells in reader:
-            if len(found) + len(refused) >= MAX_ROWS:
-                raise CsvError(
-                    _("The file has too many lines"), hint=_("At most %(n)s.") % {"n": figures.number(MAX_ROWS)}
-                )
-            try:
-                entry = _entry(cells, audience)
-            except UsageError as error:
-                refused.append((reader.line_num, error.message))
-                continue
-            if entry["email"] in found:
-                refused.append((reader.line_num, _("The address stands in the file twice")))
-                continue
-            found[entry["email"]] = entry
-    except csv.Error as error:
-        raise CsvError(_("Line %(n)s cannot be read") % {"n": reader.line_num}, hint=_("Check its quotes.")) from error
-    return list(found.values()), refused
-
-
-def _dialect(text: str) -> type[csv.Dialect]:
-    first = text.split("\n", 1)[0]
-
-    class Found(csv.excel):
-        delimiter = max(",;\t", key=first.count)
-
-    return Found
-
-
-def _entry(cells: dict[Any, Any], audience: Audience) -> dict[str, Any]:
-    if None in cells:
-        raise UsageError(_("There are more cells than columns"))
-    values = {name: (value or "").strip() for name, value in cells.items()}
-    wanted = values.get("audience") or audience.value
-    if wanted not in Audience.values:
-        raise UsageError(_("There is no such audience"))
-    threshold = values.get("threshold") or "high"
-    if threshold not in {*SEVERITIES, "never"}:
-        raise UsageError(_("There is no such threshold"))
-    digest = (values.get("digest") or "yes").lower()
-    if digest not in {"yes", "no", "true", "false", "1", "0"}:
-        raise UsageError(_("digest is yes or no"))
-    return {
-        "email": clean_address(values["email"]),
-        "audience": wanted,
-        "locale": clean_locale(values.get("locale") or "en"),
-        "threshold": threshold,
-        "digest": digest in {"yes", "true", "1"},
-    }
-
-
-def export_csv(rows: Iterable[Person]) -> str:
-    """The list as CSV that no spreadsheet takes for formulas."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow(["email", "audience", "locale", "threshold", "digest", "source", "confirmed_at", "unsubscribed_at"])
-    for row in rows:
-        cells = [
-            row.email,
-            row.audience,
-            row.locale,
-            row.threshold,
-            "yes" if row.digest else "no",
-            row.source,
-            row.confirmed_at.isoformat() if row.confirmed_at else "",
-            row.unsubscribed_at.isoformat() if row.unsubscribed_at else "",
-        ]
-        writer.writerow([harmless(cell) for cell in cells])
-    return out.getvalue()
-
-
-def harmless(cell: str) -> str:
-    """A cell that a spreadsheet shows as text."""
-    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell
-
-
-# --- by the person ------------------------------------------------------------------------------------------------
 
 
 @transaction.atomic

@@ -14,7 +14,7 @@ from sapwood.core.commands import Exit, emit, json_option
 from sapwood.core.data import Actor
 from sapwood.core.errors import NotFoundError, UsageError
 from sapwood.site.inbox import api
-from sapwood.site.inbox.actions.people import MAX_CSV_BYTES, export_csv
+from sapwood.site.inbox.actions.people_files import MAX_CSV_BYTES, export_csv
 from sapwood.site.inbox.data import Audience
 from sapwood.site.inbox.models import AudienceRule, Person
 from sapwood.site.inbox.notices import MAX_BYTES

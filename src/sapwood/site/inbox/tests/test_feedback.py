@@ -27,6 +27,16 @@ def test_an_administrator_answers_and_the_answer_stays(arrive, rita, by):
     assert FeedbackAnswer.objects.get().text == "The visual one."
 
 
+def test_the_same_answer_sent_twice_is_one(arrive, rita, by):
+    item = arrive(request_for_feedback())
+    for words in ("The visual one.", "The visual one.", "Or Markdown."):
+        api.answer(item.pk, words, actor=by(rita), now=NOW)
+    assert list(FeedbackAnswer.objects.order_by("pk").values_list("text", flat=True)) == [
+        "The visual one.",
+        "Or Markdown.",
+    ]
+
+
 def test_only_a_request_is_answered_and_only_while_it_is_open(arrive, alice, by):
     with pytest.raises(NotARequestError):
         api.answer(arrive(announcement()).pk, "x", actor=by(alice), now=NOW)

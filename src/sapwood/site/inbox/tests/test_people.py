@@ -3,14 +3,19 @@ import io
 
 import pytest
 from django.core import mail
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from tests.fakes import FakeHttp
+from tests.people import sign_in
 
 from sapwood.core import audit, paths
+from sapwood.core.clock import system_clock
 from sapwood.core.errors import ForbiddenError, UsageError
-from sapwood.core.models import AuditRow
+from sapwood.core.models import AuditRow, Job
+from sapwood.core.worker import run_worker
 from sapwood.site.inbox import addresses, api, tokens
-from sapwood.site.inbox.actions.people import CsvError, StreamClosedError
+from sapwood.site.inbox.actions.people import StreamClosedError
+from sapwood.site.inbox.actions.people_files import CsvError
 from sapwood.site.inbox.data import Audience, Choices, DeliveryState, OutletKind
 from sapwood.site.inbox.models import Delivery, Person
 from sapwood.site.inbox.tests.given import DAY, HOUR, NOW, announcement
@@ -212,3 +217,87 @@ def test_a_flood_of_asking_ends(django_capture_on_commit_callbacks, monkeypatch)
     with pytest.raises(people.TooManyAsksError):
         api.subscribe("p3@r.example", Audience.LEARNERS, now=NOW)
     assert len(mail.outbox) == 2
+
+
+def file_of(count, name="people.csv"):
+    text = "email\n" + "".join(f"p{number}@riverside.example\n" for number in range(count)) + "nonsense\n"
+    return SimpleUploadedFile(name, text.encode(), "text/csv")
+
+
+@pytest.fixture
+def console(client, alice):
+    sign_in(client, alice)
+    return client
+
+
+def test_a_long_file_is_imported_by_the_worker_and_pressing_twice_does_it_once(console, monkeypatch):
+    monkeypatch.setattr("sapwood.site.inbox.views.people.AT_ONCE", 3)
+    address = reverse("inbox:people_import")
+    looked = console.post(address, {"file": file_of(7), "audience": "learners"})
+    assert "would be added" in looked.text
+    begun = [console.post(address, {"confirmed": "yes"})["Location"] for _ in range(2)]
+    assert len(set(begun)) == 1
+    assert Person.objects.count() == 0
+    page = console.get(begun[0], headers={"accept-language": "es-419"}).text
+    assert "refresh" in page
+    run_worker(clock=system_clock(), once=True)
+    page = console.get(begun[0]).text
+    assert "finished" in page
+    assert "7 added, 0 changed, 1 refused." in page
+    assert Person.objects.filter(audience="learners").count() == 7
+    assert not Job.objects.filter(payload__has_key="text").exists()  # the addresses stand on the list and nowhere else
+    assert Person.objects.count() == 7
+
+
+def test_a_long_import_speaks_the_language_of_who_began_it(console, monkeypatch):
+    monkeypatch.setattr("sapwood.site.inbox.views.people.AT_ONCE", 0)
+    address = reverse("inbox:people_import")
+    console.post(address, {"file": file_of(2), "audience": "learners"})
+    begun = console.post(address, {"confirmed": "yes"}, headers={"accept-language": "es-419"})["Location"]
+    run_worker(clock=system_clock(), once=True)
+    assert "2 added" not in console.get(begun, headers={"accept-language": "es-419"}).text
+
+
+def test_whoever_loses_their_role_before_the_worker_comes_imports_nothing(console, alice, monkeypatch):
+    monkeypatch.setattr("sapwood.site.inbox.views.people.AT_ONCE", 0)
+    address = reverse("inbox:people_import")
+    console.post(address, {"file": file_of(2), "audience": "learners"})
+    begun = console.post(address, {"confirmed": "yes"})["Location"]
+    alice.grants.all().delete()
+    run_worker(clock=system_clock(), once=True)
+    job = Job.objects.get(uuid=begun.rstrip("/").rpartition("/")[2])
+    assert (job.state, job.error["code"]) == ("FAILED", "jobs.stopped")
+    assert Person.objects.count() == 0
+
+
+def test_a_short_file_is_imported_at_once_and_a_second_press_answers_alike(console):
+    address = reverse("inbox:people_import")
+    console.post(address, {"file": file_of(2), "audience": "learners"})
+    first, second = (console.post(address, {"confirmed": "yes"}) for _ in range(2))
+    assert first["Location"] == second["Location"] == reverse("inbox:people")
+    page = console.get(reverse("inbox:people")).text
+    assert page.count("2 added, 0 changed, 1 refused.") == 2
+    assert "Choose the file again" not in page
+    assert Person.objects.count() == 2
+    assert "Choose the file again" in console.post(address, {"confirmed": "yes"}, follow=True).text
+
+
+def test_a_file_is_written_and_audited_in_parts_and_whoever_is_killed_between_them_imports_it_again(
+    alice, by, monkeypatch
+):
+    monkeypatch.setattr("sapwood.site.inbox.actions.people_files.BATCH", 3)
+    raw = file_of(8).read()
+
+    def killed(done, _total):
+        if done == 6:
+            raise KeyboardInterrupt
+
+    chosen = {"audience": Audience.LEARNERS, "actor": by(alice), "now": NOW}
+    with pytest.raises(KeyboardInterrupt):
+        api.import_csv(raw, progress=killed, **chosen)
+    assert Person.objects.count() == 6
+    report = api.import_csv(raw, **chosen)
+    assert (report.added, report.changed, report.unchanged, len(report.refused)) == (2, 0, 6, 1)
+    rows = AuditRow.objects.filter(action="people.import").order_by("seq")
+    assert [row.details["added"] for row in rows] == [3, 3, 0, 0, 2]
+    assert [row.details["refused"] for row in rows] == [1, 0, 1, 0, 0]

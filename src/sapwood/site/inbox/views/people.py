@@ -24,6 +24,7 @@ from sapwood.accounts.api import (
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import ForbiddenError, NotFoundError, SapwoodError, UsageError
 from sapwood.site.inbox import api, staff, tokens
+from sapwood.site.inbox.actions.people_files import imported_words
 from sapwood.site.inbox.data import Audience
 from sapwood.site.inbox.models import Person
 from sapwood.site.inbox.queries import people as queries
@@ -37,6 +38,8 @@ from sapwood.site.inbox.views.people_forms import (
 )
 
 SESSION_CSV = "inbox_csv"
+# As many lines take well under a second.
+AT_ONCE = 2_000
 
 
 def _now() -> dt.datetime:
@@ -86,28 +89,38 @@ def add(request: HttpRequest) -> HttpResponse:
 @reauthentication_required
 def import_csv(request: HttpRequest) -> HttpResponse:
     """First show what a file would do, then do exactly that."""
-    actor, now = actor_of(request), _now()
     if "confirmed" in request.POST:
-        kept = request.session.pop(SESSION_CSV, None)
-        if kept is None:
-            messages.error(request, _("Choose the file again."))
-            return redirect("inbox:people")
-        report = api.import_csv(kept["text"].encode("utf-8"), audience=Audience(kept["audience"]), actor=actor, now=now)
-        messages.success(
-            request,
-            _("%(added)d added, %(changed)d changed, %(refused)d refused.")
-            % {"added": report.added, "changed": report.changed, "refused": len(report.refused)},
-        )
-        return redirect("inbox:people")
+        return _import_what_was_looked_at(request)
     form = CsvForm(request.POST, request.FILES)
     if not form.is_valid():
         messages.error(request, _("Choose a CSV file and an audience."))
         return redirect("inbox:people")
     raw = form.cleaned_data["file"].read()
     audience = Audience(form.cleaned_data["audience"])
-    report = api.import_csv(raw, audience=audience, actor=actor, now=now, apply=False)
-    request.session[SESSION_CSV] = {"text": raw.decode("utf-8-sig"), "audience": audience.value}
+    report = api.import_csv(raw, audience=audience, actor=actor_of(request), now=_now(), apply=False)
+    lines = report.added + report.changed + report.unchanged
+    request.session[SESSION_CSV] = {"text": raw.decode("utf-8-sig"), "audience": audience.value, "lines": lines}
     return render(request, "sapwood/inbox/people_csv.html", {"report": report, "audience": audience})
+
+
+def _import_what_was_looked_at(request: HttpRequest) -> HttpResponse:
+    """A short file at once, a long one by the worker. Pressing the button twice does it once and answers alike."""
+    kept = request.session.get(SESSION_CSV) or {}
+    if "text" in kept:
+        raw, audience, actor = kept["text"].encode("utf-8"), Audience(kept["audience"]), actor_of(request)
+        if kept["lines"] > AT_ONCE:
+            language = get_language() or "en"
+            kept = {"job": str(api.import_soon(raw, audience=audience, actor=actor, now=_now(), language=language))}
+        else:
+            kept = {"done": imported_words(api.import_csv(raw, audience=audience, actor=actor, now=_now()))}
+        request.session[SESSION_CSV] = kept
+    if "job" in kept:
+        return redirect("console:work", kept["job"])
+    if "done" in kept:
+        messages.success(request, kept["done"])
+    else:
+        messages.error(request, _("Choose the file again."))
+    return redirect("inbox:people")
 
 
 @require_GET
