@@ -64,7 +64,8 @@ def run_pass(role: str, arguments: list[str], database_url: str = "") -> int:
     """One run of pytest; its exit code."""
     where = " on PostgreSQL" if database_url else ""
     print(f"\n== {role}{where}: pytest {' '.join(arguments)}", flush=True)
-    workers = ["-n", "2", "--dist", "worksteal"] if "not e2e" in arguments else []
+    # The tests of a file in e2e/ share what they start, so a file stays with one worker.
+    workers = ["-n", "2", "--dist", "loadfile" if "e2e" in arguments else "worksteal"] if not database_url else []
     command = [sys.executable, "-m", "pytest", "-q", *workers, *arguments, *sys.argv[1:]]
     env = {**os.environ, "SAPWOOD_ROLE": role, **({"DATABASE_URL": database_url} if database_url else {})}
     return subprocess.run(command, cwd=HERE, check=False, env=env).returncode

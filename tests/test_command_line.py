@@ -10,6 +10,8 @@ import yaml
 
 from sapwood.config.cli import MOUNTS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def sapwood(tmp_path):

@@ -72,7 +72,8 @@ HARMLESS = {
     "account_reset_password_from_key_done": "says so",
     "channel:pull_now": "reads what is verified anyway",
     # the site
-    "facts:look": "reads", "inbox:approve": "for administrators only; wider is tested below",
+    "facts:look": "reads", "accounts:audit_verify": "reads",
+    "inbox:approve": "for administrators only; wider is tested below",
     "inbox:reject": "closes", "inbox:archive": "closes", "inbox:snooze": "waits", "inbox:start": "a note",
     "inbox:withdraw": "takes back", "inbox:keep": "changes nothing that goes out", "inbox:text": "a draft",
     "inbox:answer": "stays here", "inbox:hand_over": "goes out with the next approval only",

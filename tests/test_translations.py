@@ -120,18 +120,21 @@ def test_nothing_is_left_in_english(catalogue):
     assert sorted(same - set(left)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", sentences.FOLDERS)
 def test_no_sentence_of_these_folders_is_bare(folder):
     """What to do about one: see the head of tests/sentences.py."""
     assert sentences.bare_sentences(folder) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", sentences.ERRORS_IN)
 def test_no_error_that_a_page_may_show_speaks_english_only(folder):
     """What to do about one: see the head of tests/sentences.py."""
     assert sentences.bare_errors(folder) == []
 
 
+@pytest.mark.slow
 def test_no_exception_outlives_its_sentence():
     assert sentences.unused() == []
     assert sentences.unknown_errors() == []

@@ -23,6 +23,8 @@ from sapwood.core import http
 from sapwood.core.data import Actor
 from sapwood.core.models import AuditRow
 
+pytestmark = pytest.mark.slow
+
 CLI = Actor.command()
 CALLBACK = "http://testserver/accounts/oidc/sso/login/callback/"
 

@@ -2,6 +2,8 @@
 
 import datetime as dt
 
+import pytest
+
 from sapwood.channel import api
 from sapwood.channel.actions import publishing
 from sapwood.channel.publisher.bundling import check_folder
@@ -12,6 +14,7 @@ from sapwood.core.clock import FixedClock
 from sapwood.core.data import Actor
 
 DAY = dt.timedelta(days=1)
+pytestmark = pytest.mark.slow
 
 
 def live(commons, times, *, step=3 * DAY):

@@ -34,6 +34,8 @@ from sapwood.core.data import Actor
 from sapwood.core.models import AuditRow
 from sapwood.formats.errors import FormatError
 
+pytestmark = pytest.mark.slow
+
 ALICE = Actor.command()
 
 

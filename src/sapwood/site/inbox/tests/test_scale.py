@@ -11,7 +11,7 @@ from sapwood.site.inbox.data import Audience, Choices, Reader
 from sapwood.site.inbox.models import Item, Revision
 from sapwood.site.inbox.tests.given import NOW, announcement
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 def fill(count):
