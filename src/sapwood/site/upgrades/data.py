@@ -25,11 +25,16 @@ class DatabaseUrl:
     port: int | None = None
     user: str = ""
     password: str = field(default="", repr=False)
+    socket: str = ""  # MySQL and MariaDB: the socket's file; PostgreSQL: the folder it is in
+    read_only: bool = False
 
     def as_django(self) -> dict[str, Any]:
-        """The keys of a DATABASES entry."""
-        given = {"NAME": self.name, "HOST": self.host, "PORT": self.port, "USER": self.user, "PASSWORD": self.password}
-        return {"vendor": self.vendor} | {name: value for name, value in given.items() if value not in {"", None}}
+        """The keys of a DATABASES entry, and in small letters what `inside.py` sees to itself."""
+        name = f"{Path(self.name).as_uri()}?mode=ro" if self.vendor == "sqlite3" and self.read_only else self.name
+        host = self.socket or self.host  # Django takes a host that begins with a slash for a socket, on both
+        given = {"NAME": name, "HOST": host, "PORT": self.port, "USER": self.user, "PASSWORD": self.password}
+        flags = {"vendor": self.vendor, "read_only": self.read_only, "by_socket": bool(self.socket)}
+        return flags | {name: value for name, value in given.items() if value not in {"", None}}
 
 
 @dataclass(frozen=True)

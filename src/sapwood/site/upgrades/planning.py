@@ -1,5 +1,6 @@
 """What an upgrade would do: facts of both sides, and the migrations that would run, classified."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -11,7 +12,6 @@ from sapwood.core.errors import SapwoodError
 from sapwood.history.migrations import read_migration
 from sapwood.site.upgrades.data import DatabaseUrl, PendingMigration, Subject
 from sapwood.site.upgrades.drivers.django import one
-from sapwood.site.upgrades.shadows import read_only
 
 MAX_MIGRATION_BYTES = 5_000_000
 
@@ -60,7 +60,7 @@ def readable(subject: Subject) -> dict[str, DatabaseUrl]:
     for alias, url in subject.databases.items():
         if url.vendor != "sqlite3":
             raise NotYetError(f"{alias} is {url.vendor}; only SQLite is supported yet", hint="See docs/roadmap.md.")
-    return {alias: read_only(url) for alias, url in subject.databases.items()}
+    return {alias: dataclasses.replace(url, read_only=True) for alias, url in subject.databases.items()}
 
 
 def _pending(item: Mapping[str, Any]) -> PendingMigration:

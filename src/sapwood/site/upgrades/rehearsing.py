@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,20 +14,13 @@ from typing import Any
 from sapwood.core.errors import SapwoodError
 from sapwood.site.upgrades.data import DatabaseUrl, Side, Subject, Verdict
 from sapwood.site.upgrades.drivers.django import InsideError, ask
+from sapwood.site.upgrades.engines.base import Say, choose, engine_for, require_room
 from sapwood.site.upgrades.planning import Plan, make_plan
-from sapwood.site.upgrades.shadows import copy_sqlite, fingerprint
 
-Say = Callable[[str], None]
 Databases = Mapping[str, DatabaseUrl]
 # One rehearsal says how this machine behaved once; by how much the next may differ is an assumption, shown as one.
 SPREAD = (0.8, 1.5)
-NO_SPACE_FACTOR = 3.2
-
-
-class NoSpaceError(SapwoodError):
-    """The disk has no room for the copies."""
-
-    code = "upgrades.no_space"
+NO_SPACE_FACTOR = 3.2  # the copy, what an ALTER writes beside it, and the backup
 
 
 @dataclass
@@ -43,7 +36,10 @@ class Rehearsal:
     checks: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
     untested: list[str] = field(default_factory=list)
+    technique: str = ""
+    technique_why: str = ""
     copy_s: float = 0.0
+    backup_s: float = 0.0
     copy_bytes: int = 0
     migrate_s: float = 0.0
     restore_s: float = 0.0
@@ -56,13 +52,14 @@ class Rehearsal:
             "plan": self.plan.digest,
             "verdict": self.verdict.value,
             "reasons": self.reasons,
-            "predicted_downtime_s": _interval(self.copy_s + self.migrate_s),
+            "predicted_downtime_s": _interval(self.backup_s + self.migrate_s),
             "predicted_rollback_s": _interval(self.restore_s),
             "migrations": self.migrations,
             "checks": self.checks,
             "failures": self.failures,
             "untested": self.untested,
-            "shadow_technique": "file-copy",
+            "shadow_technique": self.technique,
+            "technique_why": self.technique_why,
             "shadow": {"seconds": self.copy_s, "bytes": self.copy_bytes},
             "isolation": "process",
             "certificate": None,
@@ -74,20 +71,21 @@ def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambd
     with _folder(work) as folder:
         say("reading both environments")
         found = Rehearsal(subject.name, now, make_plan(subject, folder / "plan"))
-        sources = {alias: Path(url.name) for alias, url in subject.databases.items()}
-        _enough_space(sources.values(), folder)
-        say("copying the database")
-        copies = {alias: copy_sqlite(source, folder / f"{alias}.sqlite3") for alias, source in sources.items()}
-        found.copy_s = sum(copied.seconds for copied in copies.values())
-        found.copy_bytes = sum(copied.size_bytes for copied in copies.values())
-        shadow = {alias: copied.url for alias, copied in copies.items()}
-        before = _check(subject, subject.current, shadow, folder / "before", found, "before", say)
-        for alias in shadow:
-            _migrate(subject, alias, shadow, folder / "migrate", found, say)
-        after = _check(subject, subject.target, shadow, folder / "after", found, "after", say)
-        found.checks = list(_judged(before, after))
-        say("measuring the way back")
-        found.restore_s = sum(_restore(source, folder) for source in sources.values())
+        require_room(folder, int(sum(map(_size, subject.databases.values())) * NO_SPACE_FACTOR))
+        with contextlib.ExitStack() as stack:
+            say("copying the database")
+            shadow = {
+                alias: stack.enter_context(_shadow(subject, url, folder / alias, found, say))
+                for alias, url in subject.databases.items()
+            }
+            before = _check(subject, subject.current, shadow, folder / "before", found, "before", say)
+            for alias in shadow:
+                _migrate(subject, alias, shadow, folder / "migrate", found, say)
+            after = _check(subject, subject.target, shadow, folder / "after", found, "after", say)
+            found.checks = list(_judged(before, after))
+            say("measuring the way back")
+            for alias, url in subject.databases.items():
+                _way_back(url, shadow[alias], folder / f"{alias}-backup", found, say)
         _conclude(found)
         found.untested += [
             f"the rows of the database {alias}: only its migrations ran" for alias in shadow if alias != "default"
@@ -117,14 +115,19 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def _enough_space(sources: Iterable[Path], folder: Path) -> None:
-    needed = int(sum(source.stat().st_size for source in sources if source.is_file()) * NO_SPACE_FACTOR)
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise NoSpaceError(
-            f"The copies need about {needed:,} bytes and {free:,} are free in {folder.parent}",
-            hint="Free some space, or set SAPWOOD_VAR to a larger disk.",
-        )
+def _size(url: DatabaseUrl) -> int:
+    return engine_for(url).size(url)
+
+
+@contextlib.contextmanager
+def _shadow(subject: Subject, url: DatabaseUrl, folder: Path, found: Rehearsal, say: Say) -> Iterator[DatabaseUrl]:
+    engine = engine_for(url)
+    technique = choose(engine, url, folder, subject.technique)
+    found.technique, found.technique_why = technique.name, technique.why
+    with engine.shadow(url, folder, technique.name, say) as copied:
+        found.copy_s += copied.seconds
+        found.copy_bytes += copied.size_bytes
+        yield copied.url
 
 
 def _migrate(subject: Subject, alias: str, shadow: Databases, scratch: Path, found: Rehearsal, say: Say) -> None:
@@ -183,17 +186,12 @@ def _judged(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, An
         yield {**row, "before": "fail" if (row["id"], row["model"], row["field"]) in failed else "pass"}
 
 
-def _restore(source: Path, folder: Path) -> float:
-    """Seconds from a verified backup back to an equal database, the proof of equality included."""
-    backup = copy_sqlite(source, folder / "backup.sqlite3")
-    wanted = fingerprint(Path(backup.url.name))
-    began = time.perf_counter()
-    restored = copy_sqlite(Path(backup.url.name), folder / "restored.sqlite3")
-    equal = fingerprint(Path(restored.url.name)) == wanted
-    took = time.perf_counter() - began
-    if not equal:
-        raise SapwoodError("The restored copy differs from its backup", hint="Do not upgrade; check the disk.")
-    return took
+def _way_back(url: DatabaseUrl, shadow: DatabaseUrl, folder: Path, found: Rehearsal, say: Say) -> None:
+    """Back up the subject, and take its upgraded copy back to that: what the button would do, timed."""
+    engine = engine_for(url)
+    backup = engine.backup(url, folder, say)
+    found.backup_s += backup.seconds
+    found.restore_s += engine.restore(backup, shadow, say)
 
 
 def _conclude(found: Rehearsal) -> None:
