@@ -32,8 +32,23 @@ class Copy:
 
 
 def read_only(url: DatabaseUrl) -> DatabaseUrl:
-    """The same SQLite database, opened so that nothing can be written."""
-    return DatabaseUrl(url.vendor, f"{Path(url.name).as_uri()}?mode=ro")
+    """The same SQLite database, opened so that nothing can be written.
+
+    In WAL mode SQLite wants to make two files beside it, which a confined reader cannot. They are there while somebody
+    has the database open; where they are not, nobody does, and it may be read as one that does not change.
+    """
+    path = Path(url.name)
+    at_rest = _in_wal_mode(path) and not path.with_name(f"{path.name}-wal").exists()
+    return DatabaseUrl(url.vendor, f"{path.as_uri()}?mode=ro{'&immutable=1' if at_rest else ''}")
+
+
+def _in_wal_mode(path: Path) -> bool:
+    # https://www.sqlite.org/fileformat.html, 1.3.3
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:] == b"\2\2"
+    except OSError:
+        return False
 
 
 def copy_sqlite(source: Path, target: Path, progress: Progress = lambda _done, _total: None) -> Copy:

@@ -13,6 +13,7 @@ import hashlib
 import importlib
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -115,32 +116,8 @@ def was_held(error: BaseException | None) -> bool:
 
 
 # A word of these in the name of a setting makes its text a secret, unless one of the others says that it is not.
-SECRET = {
-    "SECRET",
-    "SECRETS",
-    "PASSWORD",
-    "PASSWD",
-    "PASSPHRASE",
-    "TOKEN",
-    "TOKENS",
-    "CREDENTIALS",
-    "DSN",
-    "KEY",
-    "KEYS",
-}
-NO_SECRET = {
-    "PUBLIC",
-    "HEADER",
-    "PREFIX",
-    "FUNCTION",
-    "HASHERS",
-    "VALIDATORS",
-    "NAME",
-    "CLASS",
-    "MODEL",
-    "FIELD",
-    "URL",
-}
+SECRET = {"SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "TOKENS", "CREDENTIALS", "KEY", "KEYS"}
+NO_SECRET = {"PUBLIC", "HEADER", "PREFIX", "FUNCTION", "HASHERS", "VALIDATORS", "NAME", "CLASS", "MODEL", "URL"}
 # What rows may have been written with: with another value they could not be read.
 FOR_ROWS = ("CRYPT", "FERNET", "CIPHER", "SALT")
 CIPHERS = (
@@ -170,9 +147,9 @@ def without_secrets(path: str, value: Any, name: str, depth: int, encrypts: bool
     if not isinstance(value, (str, bytes)) or not value:
         return value
     words = set(name.replace("-", "_").split("_"))
-    if not words & SECRET or words & NO_SECRET:
-        return value
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    if not words & SECRET or words & NO_SECRET:
+        return without_password(path, text) if text is value else value
     parsed = text.lstrip().startswith(("-----BEGIN", "{", "[")) or (
         text.count(".") > 0 and all(part.isidentifier() for part in text.split("."))
     )
@@ -182,6 +159,14 @@ def without_secrets(path: str, value: Any, name: str, depth: int, encrypts: bool
     note("replaced", path)
     made = "sapwood-rehearsal-" + hashlib.sha256(path.encode()).hexdigest()[:40]
     return made.encode() if isinstance(value, bytes) else made
+
+
+def without_password(path: str, text: str) -> str:
+    """An address with a worthless password in the place of its own; any other text as it is."""
+    found = re.sub(r"(://[^/\s:@]*:)[^@/\s]+(?=@)", r"\1sapwood-rehearsal", text)
+    if found != text:
+        note("replaced", path)
+    return found
 
 
 def note(what: str, path: str) -> None:
@@ -533,8 +518,6 @@ def last_statement(error: Exception) -> str:
 
 def scrub(error: BaseException) -> str:
     """An error's words without the values in them: what stands in quotes may be data about a person."""
-    import re
-
     text = str(error)[:MAX_TEXT]
     text = re.sub(
         r"(Duplicate entry|Incorrect \w+ value:?|Data too long[^']*|Key \([^)]*\)=)\s*('[^']*'|\([^)]*\))",
