@@ -1,5 +1,7 @@
 """Django's view of this module."""
 
+from importlib import import_module
+
 from django.apps import AppConfig
 
 
@@ -8,3 +10,7 @@ class UpgradesConfig(AppConfig):
 
     name = "sapwood.site.upgrades"
     label = "upgrades"
+
+    def ready(self) -> None:
+        """Make the jobs known."""
+        import_module("sapwood.site.upgrades.tasks")

@@ -26,7 +26,7 @@ def upgrade() -> None:
 @json_option
 def plan(*, subject: Path, as_json: bool) -> None:
     """Say what the upgrade of SUBJECT would run; nothing is changed. Exit 3: something stands in its way."""
-    found = api.make_plan(api.read_subject(subject), _work())
+    found = api.make_plan(api.read_subject(subject), _work() / "plan")
     lines = [f"Django {found.current['django']} > {found.target['django']}, {len(found.migrations)} migrations to run"]
     lines += [_line(migration) for migration in found.migrations]
     lines += [f"in the way  {problem['message']} [{problem['code']}]" for problem in found.problems]
@@ -68,7 +68,7 @@ def migrations() -> None:
 @json_option
 def classify(*, subject: Path, as_json: bool) -> None:
     """Classify every migration that the upgrade of SUBJECT would run."""
-    found = api.make_plan(api.read_subject(subject), _work())
+    found = api.make_plan(api.read_subject(subject), _work() / "plan")
     lines = [_line(migration) for migration in found.migrations]
     emit([_as_data(one) for one in found.migrations], lines or ["Nothing is pending."], as_json=as_json)
 

@@ -30,11 +30,30 @@ class DatabaseUrl:
 
     def as_django(self) -> dict[str, Any]:
         """The keys of a DATABASES entry, and in small letters what `inside.py` sees to itself."""
-        name = f"{Path(self.name).as_uri()}?mode=ro" if self.vendor == "sqlite3" and self.read_only else self.name
+        name = _only_read(Path(self.name)) if self.vendor == "sqlite3" and self.read_only else self.name
         host = self.socket or self.host  # Django takes a host that begins with a slash for a socket, on both
         given = {"NAME": name, "HOST": host, "PORT": self.port, "USER": self.user, "PASSWORD": self.password}
         flags = {"vendor": self.vendor, "read_only": self.read_only, "by_socket": bool(self.socket)}
         return flags | {name: value for name, value in given.items() if value not in {"", None}}
+
+
+def _only_read(path: Path) -> str:
+    """The address of a SQLite file, opened so that nothing can be written.
+
+    In WAL mode SQLite wants to make two files beside it, which a confined reader cannot. They are there while somebody
+    has the database open; where they are not, nobody does, and it may be read as one that does not change.
+    """
+    at_rest = _in_wal_mode(path) and not path.with_name(f"{path.name}-wal").exists()
+    return f"{path.as_uri()}?mode=ro{'&immutable=1' if at_rest else ''}"
+
+
+def _in_wal_mode(path: Path) -> bool:
+    # https://www.sqlite.org/fileformat.html, 1.3.3
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:] == b"\2\2"
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)

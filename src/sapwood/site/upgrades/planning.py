@@ -12,6 +12,7 @@ from sapwood.core.errors import SapwoodError
 from sapwood.history.migrations import read_migration
 from sapwood.site.upgrades.data import DatabaseUrl, PendingMigration, Subject
 from sapwood.site.upgrades.drivers.django import one
+from sapwood.site.upgrades.isolation import Level
 
 MAX_MIGRATION_BYTES = 5_000_000
 
@@ -36,9 +37,10 @@ class Plan:
 def make_plan(subject: Subject, scratch: Path) -> Plan:
     """Look at both environments and at the database, reading only."""
     databases = readable(subject)
-    current = one(subject, subject.current, "facts", databases=databases, scratch=scratch)
-    target = one(subject, subject.target, "facts", databases=databases, scratch=scratch)
-    found = one(subject, subject.target, "plan", databases=databases, scratch=scratch)
+    reading: dict[str, Any] = {"databases": databases, "scratch": scratch, "level": Level.READING}
+    current = one(subject, subject.current, "facts", **reading)
+    target = one(subject, subject.target, "facts", **reading)
+    found = one(subject, subject.target, "plan", **reading)
     migrations = tuple(_pending(item) for item in found["pending"])
     frozen = {
         "migrations": [[one_.label, one_.sha256] for one_ in migrations],

@@ -2,9 +2,6 @@
 
 import contextlib
 import datetime as dt
-import os
-import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +12,9 @@ from sapwood.core.errors import SapwoodError
 from sapwood.site.upgrades.data import DatabaseUrl, Side, Subject, Verdict
 from sapwood.site.upgrades.drivers.django import InsideError, ask
 from sapwood.site.upgrades.engines.base import Say, choose, engine_for, require_room
+from sapwood.site.upgrades.isolation import Kind, described, probe
 from sapwood.site.upgrades.planning import Plan, make_plan
+from sapwood.site.upgrades.scratch import private_folder
 
 Databases = Mapping[str, DatabaseUrl]
 # One rehearsal says how this machine behaved once; by how much the next may differ is an assumption, shown as one.
@@ -38,6 +37,7 @@ class Rehearsal:
     untested: list[str] = field(default_factory=list)
     technique: str = ""
     technique_why: str = ""
+    isolation: dict[str, Any] = field(default_factory=lambda: described(probe()))
     copy_s: float = 0.0
     backup_s: float = 0.0
     copy_bytes: int = 0
@@ -61,14 +61,15 @@ class Rehearsal:
             "shadow_technique": self.technique,
             "technique_why": self.technique_why,
             "shadow": {"seconds": self.copy_s, "bytes": self.copy_bytes},
-            "isolation": "process",
+            "isolation": self.isolation["kind"],
+            "isolation_detail": {**self.isolation, "secrets": self.plan.target.get("secrets", {})},
             "certificate": None,
         }
 
 
 def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambda _line: None) -> Rehearsal:
     """Run the upgrade on a copy of the subject's database; the copy is removed, also after an error."""
-    with _folder(work) as folder:
+    with private_folder(work) as folder:
         say("reading both environments")
         found = Rehearsal(subject.name, now, make_plan(subject, folder / "plan"))
         require_room(folder, int(sum(map(_size, subject.databases.values())) * NO_SPACE_FACTOR))
@@ -93,28 +94,6 @@ def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambd
     return found
 
 
-@contextlib.contextmanager
-def _folder(work: Path) -> Iterator[Path]:
-    work.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for left in work.glob("shadow-*"):  # a rehearsal that was killed cannot clear up after itself
-        with contextlib.suppress(ValueError, OSError):
-            if not _alive(int(left.name.split("-")[1])):
-                shutil.rmtree(left)
-    folder = Path(tempfile.mkdtemp(prefix=f"shadow-{os.getpid()}-", dir=work))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
 def _size(url: DatabaseUrl) -> int:
     return engine_for(url).size(url)
 
@@ -132,19 +111,24 @@ def _shadow(subject: Subject, url: DatabaseUrl, folder: Path, found: Rehearsal, 
 
 def _migrate(subject: Subject, alias: str, shadow: Databases, scratch: Path, found: Rehearsal, say: Say) -> None:
     classes = {migration.label: migration for migration in found.plan.migrations}
-    began = time.perf_counter()
+    began, running = time.perf_counter(), "the settings"
     try:
         for answer in ask(subject, subject.target, "migrate", databases=shadow, scratch=scratch, alias=alias):
             event, label = answer["event"], f"{answer.get('app')}.{answer.get('name')}"
             if event == "started":
+                running = label
                 say(f"migrating {label} ({answer['number']} of {len(classes)})")
+            elif event == "alive":
+                say(f"still migrating {running}")
+            elif event == "held":
+                found.untested.append(f"{running} wanted the {answer['wanted']}, which was held back")
             elif event in {"done", "failed", "skipped"}:
                 known = classes.get(label)
                 row = {name: value for name, value in answer.items() if name != "event"}
                 row |= {"outcome": event, "classes": list(known.classes) if known else ["unknown"], "algorithms": []}
                 found.migrations.append(row)
                 if event == "failed":
-                    names = ("app", "name", "statement", "error_code", "after_failure")
+                    names = ("app", "name", "statement", "error_code", "after_failure", "held_back")
                     failure = {name: answer.get(name) for name in names}
                     found.failures.append({"phase": "migrate", **failure, "remedy": "", "message": answer["message"]})
     except InsideError as error:
@@ -160,7 +144,11 @@ def _check(  # noqa: PLR0913, PLR0917 - where, with what, for whom
     names = ("id", "verdict", "model", "field", "detail")
     try:
         answers = ask(subject, side, "check", databases=shadow, scratch=scratch)
-        results.extend({name: one[name] for name in names} for one in answers if one["event"] == "check")
+        for one in answers:
+            if one["event"] == "check":
+                results.append({name: one[name] for name in names})
+            elif one["event"] == "held":
+                found.untested.append(f"the models, {phase}, wanted the {one['wanted']}, which was held back")
     except InsideError as error:
         found.failures.append(_broken(f"check {phase}", error))
     return results
@@ -195,12 +183,20 @@ def _way_back(url: DatabaseUrl, shadow: DatabaseUrl, folder: Path, found: Rehear
 
 
 def _conclude(found: Rehearsal) -> None:
-    reasons = [f"{row['phase']}: {_label(row)}{row['message']}" for row in found.failures]
+    # A migration that failed for want of what was held back may do well in production: that is not known.
+    held = [row for row in found.failures if row.get("held_back")]
+    sure = [row for row in found.failures if row not in held and not (held and row["after_failure"])]
+    reasons = [f"{row['phase']}: {_label(row)}{row['message']}" for row in sure]
     new = [row for row in found.checks if row["verdict"] == "fail" and row["before"] != "fail"]
     reasons += [f"{row['model']}.{row['field']}: {row['detail']}".replace(".:", ":") for row in new]
     reasons += [f"{problem['code']}: {problem['message']}" for problem in found.plan.problems]
-    found.untested = [f"{row['model']}: {row['detail']}" for row in found.checks if row["verdict"] == "unknown"]
-    if reasons:
+    found.untested += [f"{row['model']}: {row['detail']}" for row in found.checks if row["verdict"] == "unknown"]
+    if found.isolation["kind"] == Kind.PROCESS:
+        found.untested += [f"not held back: {what}" for what in found.isolation["not_held"]]
+    if held and not sure:
+        found.verdict = Verdict.UNKNOWN
+        found.reasons = [f"{_label(row)}what it does outside the database was held back, and it failed" for row in held]
+    elif reasons:
         found.verdict, found.reasons = Verdict.NO_GO, reasons
     elif not any(row["verdict"] == "pass" for row in found.checks):
         found.verdict, found.reasons = Verdict.UNKNOWN, ["No model could be checked."]

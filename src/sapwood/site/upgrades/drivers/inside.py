@@ -8,10 +8,12 @@ names; every database of the subject's settings that the request does not name m
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import importlib
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -38,10 +40,138 @@ class Answers:
 
     def __init__(self, path: str) -> None:
         self.file = Path(path).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the process lives
+        self.lock = threading.RLock()
 
     def say(self, event: str, **values: Any) -> None:
-        self.file.write(json.dumps(dict(values, event=event), default=str) + "\n")
-        self.file.flush()
+        with self.lock:
+            self.file.write(json.dumps(dict(values, event=event), default=str) + "\n")
+            self.file.flush()
+
+
+HELD: list[str] = []
+HELD_WORDS = "held back by the rehearsal"
+MAX_HELD = 50
+
+
+def hold_back(guard: dict[str, Any], answers: Answers) -> None:
+    """Refuse each connection that Python itself makes, but those to the shadow, and say what was wanted.
+
+    A client written in C raises no audit event: only namespaces hold it.
+    """
+
+    def hook(event: str, given: Any) -> None:
+        wanted = ""
+        if event in {"socket.connect", "socket.sendto", "socket.sendmsg"}:
+            wanted = refused_address(guard, given[0].family, given[1])
+        elif event == "socket.getaddrinfo" and given[0] and not local(given[0]) and not numeric(given[0]):
+            wanted = "name " + str(given[0])
+        if not wanted:
+            return
+        if wanted not in HELD and len(HELD) < MAX_HELD:
+            answers.say("held", wanted=wanted[:200])
+        HELD.append(wanted)
+        raise ConnectionRefusedError(errno.ECONNREFUSED, HELD_WORDS)
+
+    sys.addaudithook(hook)
+
+
+def refused_address(guard: dict[str, Any], family: int, address: Any) -> str:
+    """The address in words, or nothing where it may be reached."""
+    import socket
+
+    if address is None or family == getattr(socket, "AF_NETLINK", None):
+        return ""
+    if family == socket.AF_UNIX:
+        path = os.fsdecode(address)
+        shown = any(path == place or path.startswith(place.rstrip("/") + "/") for place in guard["sockets"])
+        return "" if shown else "socket " + path
+    if family in {socket.AF_INET, socket.AF_INET6} and guard["loopback"] and local(address[0]):
+        return ""
+    return "address " + (":".join(str(part) for part in address[:2]) if isinstance(address, tuple) else str(address))
+
+
+def local(host: Any) -> bool:
+    return str(host) in {"localhost", "::1"} or str(host).startswith("127.")
+
+
+def numeric(host: Any) -> bool:
+    import ipaddress
+
+    try:
+        ipaddress.ip_address(os.fsdecode(host).partition("%")[0])
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def was_held(error: BaseException | None) -> bool:
+    """Whether an error comes of what a rehearsal holds back, and says nothing about the real upgrade."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in {errno.EROFS, errno.ENETUNREACH, errno.EHOSTUNREACH}:
+            return True
+        if any(words in str(error) for words in (HELD_WORDS, "Network is unreachable", "Read-only file system")):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+# A word of these in the name of a setting makes its text a secret, unless one of the others says that it is not.
+SECRET = {"SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "TOKEN", "TOKENS", "CREDENTIALS", "KEY", "KEYS"}
+NO_SECRET = {"PUBLIC", "HEADER", "PREFIX", "FUNCTION", "HASHERS", "VALIDATORS", "NAME", "CLASS", "MODEL", "URL"}
+# What rows may have been written with: with another value they could not be read.
+FOR_ROWS = ("CRYPT", "FERNET", "CIPHER", "SALT")
+CIPHERS = (
+    "django_cryptography", "encrypted_fields", "encrypted_model_fields", "fernet_fields", "mirage", "secured_fields",
+)  # fmt: skip
+SECRETS: dict[str, list[str]] = {"replaced": [], "kept": []}
+
+
+def replace_secrets(module: Any) -> None:
+    """Give the secrets of the settings worthless values, the same in every run; what must stay is named."""
+    from importlib.util import find_spec
+
+    encrypts = any(find_spec(name) for name in CIPHERS)
+    for name in sorted(vars(module)):
+        if name.isupper() and name not in {"DATABASES", "CACHES"}:
+            setattr(module, name, without_secrets(name, getattr(module, name), name.upper(), 0, encrypts))
+
+
+def without_secrets(path: str, value: Any, name: str, depth: int, encrypts: bool) -> Any:  # noqa: FBT001 - a fact
+    if isinstance(value, dict) and type(value) is dict and depth < 6:  # noqa: PLR2004
+        return {
+            key: without_secrets(path + "." + str(key), item, str(key).upper(), depth + 1, encrypts)
+            for key, item in value.items()
+        }
+    if type(value) in {list, tuple} and depth < 6:  # noqa: PLR2004
+        return type(value)(without_secrets(path, item, name, depth + 1, encrypts) for item in value)
+    if not isinstance(value, (str, bytes)) or not value:
+        return value
+    words = set(name.replace("-", "_").split("_"))
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    if not words & SECRET or words & NO_SECRET:
+        return without_password(path, text) if text is value else value
+    parsed = text.lstrip().startswith(("-----BEGIN", "{", "[")) or (
+        text.count(".") > 0 and all(part.isidentifier() for part in text.split("."))
+    )
+    if parsed or any(word in name for word in FOR_ROWS) or (encrypts and name.startswith("SECRET_KEY")):
+        note("kept", path)
+        return value
+    note("replaced", path)
+    made = "sapwood-rehearsal-" + hashlib.sha256(path.encode()).hexdigest()[:40]
+    return made.encode() if isinstance(value, bytes) else made
+
+
+def without_password(path: str, text: str) -> str:
+    """An address with a worthless password in the place of its own; any other text as it is."""
+    found = re.sub(r"(://[^/\s:@]*:)[^@/\s]+(?=@)", r"\1sapwood-rehearsal", text)
+    if found != text:
+        note("replaced", path)
+    return found
+
+
+def note(what: str, path: str) -> None:
+    if path not in SECRETS[what]:
+        SECRETS[what].append(path)
 
 
 def wrap_settings(request: dict[str, Any]) -> None:
@@ -79,6 +209,8 @@ def wrap_settings(request: dict[str, Any]) -> None:
     if hasattr(base, "TASKS"):
         module.TASKS = {alias: dict(value, BACKEND=dummy_tasks(value)) for alias, value in base.TASKS.items()}
     media(module, base, scratch)
+    if request.get("rehearsal"):
+        replace_secrets(module)
     sys.modules[SETTINGS] = module
     os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
 
@@ -179,6 +311,7 @@ def facts(request: dict[str, Any], answers: Answers) -> None:
         apps=sorted(config.label for config in apps.get_app_configs()),
         settings={name: digest(getattr(settings, name)) for name in dir(settings) if name.isupper() and ours(name)},
         databases={alias: connection_facts(alias) for alias in settings.DATABASES},
+        secrets=SECRETS,
     )
 
 
@@ -325,13 +458,18 @@ def migrate(request: dict[str, Any], answers: Answers) -> None:
             answers.say("skipped", **name)
             continue
         answers.say("started", **name)
-        meter, began = Meter(), time.perf_counter()
+        meter, began, held = Meter(), time.perf_counter(), len(HELD)
         try:
             with connection.execute_wrapper(meter):
                 state = executor.apply_migration(state, migration)
         except Exception as error:
             failed.add(key)
-            answers.say("failed", after_failure=len(failed) > 1, **dict(name, **failure(error, meter, began)))
+            answers.say(
+                "failed",
+                after_failure=len(failed) > 1,
+                held_back=len(HELD) > held or was_held(error),
+                **dict(name, **failure(error, meter, began)),
+            )
             executor = executor_for(alias)
             connection = executor.connection
             state = executor._create_project_state(with_applied_migrations=True)
@@ -380,8 +518,6 @@ def last_statement(error: Exception) -> str:
 
 def scrub(error: BaseException) -> str:
     """An error's words without the values in them: what stands in quotes may be data about a person."""
-    import re
-
     text = str(error)[:MAX_TEXT]
     text = re.sub(
         r"(Duplicate entry|Incorrect \w+ value:?|Data too long[^']*|Key \([^)]*\)=)\s*('[^']*'|\([^)]*\))",
@@ -580,19 +716,28 @@ def another(field: Any) -> Any:
 VERBS = {"facts": facts, "plan": plan, "migrate": migrate, "check": check}
 
 
-def leave_with(parent: int) -> None:
-    """End when whoever asked is gone: nobody would read the answers or remove the shadow."""
+ALIVE_S = 10.0
+
+
+def leave_with(parent: int, answers: Answers) -> None:
+    """Say now and then that this process lives, and end when whoever asked is gone: nobody would remove the shadow."""
+    said = time.monotonic()
     while os.getppid() == parent:
         time.sleep(0.5)
+        if time.monotonic() - said >= ALIVE_S:
+            said = time.monotonic()
+            answers.say("alive")
     os._exit(1)
 
 
 def main(arguments: list[str]) -> int:
-    threading.Thread(target=leave_with, args=(os.getppid(),), daemon=True).start()
     request_path, answers_path = arguments
     with Path(request_path).open(encoding="utf-8") as file:
         request = json.load(file)
     answers = Answers(answers_path)
+    threading.Thread(target=leave_with, args=(os.getppid(), answers), daemon=True).start()
+    if request.get("guard"):
+        hold_back(request["guard"], answers)
     try:
         VERBS[request["verb"]](request, answers)
     except RefusedError as error:
