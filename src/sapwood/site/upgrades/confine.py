@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import re
+import resource
 import socket
 import stat
 import struct
@@ -33,15 +34,11 @@ class ConfineError(Exception):
 
 
 def mount(source: str, target: Path, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """Do what the system call of this name does; raises ConfineError with its words."""
+    """Do what the system call of this name does; raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mount(os.fsencode(source), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode()):
-        raise ConfineError(f"{target} cannot be mounted: {os.strerror(ctypes.get_errno())}")
-
-
-def bind(source: int, target: Path) -> None:
-    """Show what an open descriptor stands for at another place, whatever has come to lie over its own."""
-    mount(f"/proc/self/fd/{source}", target, flags=BIND | RECURSIVE)
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(target))
 
 
 def empty(folder: Path, mode: str = "0755") -> None:
@@ -74,7 +71,7 @@ def sieve(folder: Path, visible: Iterable[Path]) -> None:
     if folder == folder.parent:
         raise ConfineError("a socket lies in the root folder")
     held, links = {}, {}
-    with contextlib.suppress(PermissionError):  # what cannot be listed is hidden whole
+    with contextlib.suppress(PermissionError):  # what may not be listed is hidden whole
         for entry in os.scandir(folder):
             with contextlib.suppress(FileNotFoundError):  # gone since it was listed
                 if entry.is_symlink():
@@ -91,12 +88,13 @@ def sieve(folder: Path, visible: Iterable[Path]) -> None:
 
 
 def place(descriptor: int, target: Path) -> None:
-    """Show a descriptor's file or folder at a place where nothing stands, and close it."""
+    """Show what a descriptor stands for at a place where nothing stands, and close it."""
     if stat.S_ISDIR(os.fstat(descriptor).st_mode):
         target.mkdir(exist_ok=True)
     else:
         target.touch()
-    bind(descriptor, target)
+    with contextlib.suppress(FileNotFoundError):  # removed since it was opened
+        mount(f"/proc/self/fd/{descriptor}", target, flags=BIND | RECURSIVE)
     os.close(descriptor)
 
 
@@ -124,7 +122,7 @@ def read_only(writable: Iterable[Path]) -> None:
         flags = sum(KEPT.get(option, 0) for option in fields[5].split(","))
         try:
             mount("none", target, flags=REMOUNT | BIND | READ_ONLY | NO_SUID | flags)
-        except ConfineError:
+        except OSError:
             if os.access(target, os.W_OK):
                 raise
 
@@ -145,7 +143,7 @@ def confine(plan: dict[str, Any]) -> None:
         hide(path, visible)
         fresh += [path] if path.is_dir() else []
     for path in sorted(map(Path, plan["sieved"]), key=lambda one: len(one.parts)):
-        if os.path.isdir(path):  # noqa: PTH112 - False where this account may not look
+        with contextlib.suppress(FileNotFoundError):  # a folder that is gone holds no socket
             sieve(path, visible)
             fresh.append(path)
     devices()
@@ -158,10 +156,13 @@ def confine(plan: dict[str, Any]) -> None:
 def main(arguments: list[str]) -> NoReturn:
     """Confine, and become the command; its parent in the old namespace waits for it."""
     plan, command = json.loads(arguments[0]), arguments[1:]
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))  # each entry of a sieved folder is held open
     try:
         confine(plan)
     except (ConfineError, OSError) as error:
         sys.exit(f"sapwood: confinement failed: {error}")
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     kept = ROOT_KEEPS if os.getuid() == 0 else "-all"
     options = ["--no-new-privs", "--inh-caps=-all", f"--bounding-set={kept}", "--ambient-caps=-all"]
     os.execv(plan["setpriv"], [plan["setpriv"], *options, "--", *command])  # noqa: S606 - a list, no shell
