@@ -50,7 +50,8 @@ def forked_app(folder: bytes, added: frozenset[str], target: pygit2.Tree, merged
     missing = _missing(chain, label) - _missing(there, label)
     leaves = _leaves(chain, label)
     is_split = len(leaves) > max(1, len(_leaves(there, label)))
-    fork_leaves = tuple(sorted(leaves & own)) if is_split else ()
+    # What could not be read may join the ends, so that these are then not known.
+    fork_leaves = tuple(sorted(leaves & own)) if is_split and not unread else ()
     if not (missing or fork_leaves or unread):
         return None
     return ForkedApp(
