@@ -58,13 +58,17 @@ class Operation:
 
 @dataclass(frozen=True)
 class Migration:
-    """What one migration file declares. `reason` says why it could not be read, and then there are no operations."""
+    """What one migration file declares. `reason` says why it could not be read, and then there are no operations.
+
+    `dependencies_read` is false where its dependencies are there and computed, or the file could not be read at all.
+    """
 
     operations: tuple[Operation, ...]
     dependencies: tuple[tuple[str, str], ...] = ()
     replaces: tuple[tuple[str, str], ...] = ()
     atomic: bool = True
     reason: str = ""
+    dependencies_read: bool = True
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -79,15 +83,19 @@ class Migration:
 def read_migration(source: bytes) -> Migration:
     """Parse one migration file. What cannot be parsed is `unknown` with a reason, never `neutral`."""
     if len(source) > MAX_SOURCE_BYTES:
-        return Migration((), reason=f"larger than {MAX_SOURCE_BYTES:,} bytes")
+        return _unread(f"larger than {MAX_SOURCE_BYTES:,} bytes")
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return Migration((), reason=f"does not parse: {type(error).__name__}")
+        return _unread(f"does not parse: {type(error).__name__}")
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == "Migration":
             return _migration(node)
-    return Migration((), reason="declares no class Migration")
+    return _unread("declares no class Migration")
+
+
+def _unread(reason: str) -> Migration:
+    return Migration((), reason=reason, dependencies_read=False)
 
 
 def _migration(node: ast.ClassDef) -> Migration:
@@ -107,6 +115,7 @@ def _migration(node: ast.ClassDef) -> Migration:
         replaces=_pairs(values.get("replaces")),
         atomic=not (isinstance(atomic, ast.Constant) and atomic.value is False),
         reason=reason,
+        dependencies_read=all(_are_pairs(values.get(name)) for name in ("dependencies", "replaces")),
     )
 
 
@@ -129,6 +138,17 @@ def _pairs(node: ast.expr | None) -> tuple[tuple[str, str], ...]:
         if len(parts) == 2 and all(isinstance(part, str) for part in parts):  # noqa: PLR2004 - an app and a name
             found.append((str(parts[0]), str(parts[1])))
     return tuple(found)
+
+
+def _are_pairs(node: ast.expr | None) -> bool:
+    """Whether every dependency is written out; a swappable one names a setting, and never its own app's last link."""
+    if node is None:
+        return True
+    items = node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
+    written = [
+        item for item in items if not (isinstance(item, ast.Call) and _name(item.func) == "swappable_dependency")
+    ]
+    return isinstance(node, ast.List | ast.Tuple) and len(_pairs(node)) == len(written)
 
 
 def _operations(node: ast.List | ast.Tuple, depth: int = 0, *, state_only: bool = False) -> Iterator[Operation]:
