@@ -29,6 +29,10 @@ pins:
 	uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.11 pyproject.toml --extra postgresql --group dev -o requirements/dev.txt
 	uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.11 -c requirements/dev.txt pyproject.toml -o requirements/run.txt
 	uv pip compile -q --universal --generate-hashes --no-annotate --python-version 3.11 -c requirements/dev.txt pyproject.toml --extra postgresql -o requirements/postgresql.txt
+	uv pip compile -q --generate-hashes --no-annotate --python-version 3.11 --exclude-newer 2026-11-20 requirements/train-build.in -o requirements/train-build.txt
+	uv pip compile -q --generate-hashes --no-annotate --python-version 3.11 --exclude-newer 2024-05-15 requirements/train-mid.in -o requirements/train-mid.txt
+	uv pip compile -q --generate-hashes --no-annotate --python-version 3.11 --exclude-newer 2026-11-20 requirements/train-new.in -o requirements/train-new.txt
+	uv pip compile -q --generate-hashes --no-annotate --python-version 3.11 --exclude-newer 2026-11-20 requirements/train-new-good.in -o requirements/train-new-good.txt
 
 .venv/.bootstrap: requirements/bootstrap.txt
 	$(PYTHON) -m venv .venv

@@ -11,6 +11,7 @@ from sapwood.core.commands import Exit, emit, json_option
 from sapwood.core.paths import role_dir
 from sapwood.site.upgrades import api
 from sapwood.site.upgrades.data import PendingMigration
+from sapwood.site.upgrades.demo import ENGINES, VARIANTS, build, stop
 
 SUBJECT = click.argument("subject", type=click.Path(path_type=Path))
 CODES = {api.Verdict.GO: Exit.GOOD, api.Verdict.NO_GO: Exit.BAD_NEWS, api.Verdict.UNKNOWN: Exit.UNKNOWN}
@@ -56,6 +57,31 @@ def rehearse(*, subject: Path, report: Path, as_json: bool) -> None:
         f"The report: {paths[1]}",
     ]
     emit(found.to_dict(), lines, as_json=as_json, exit_code=CODES[found.verdict])
+
+
+@upgrade.command()
+@click.option("--engine", type=click.Choice(ENGINES), default=ENGINES[0], show_default=True, help="Its database.")
+@click.option(
+    "--variant",
+    type=click.Choice(VARIANTS),
+    default=VARIANTS[0],
+    show_default=True,
+    help="The target: as it was published, or with packages that work on MariaDB too.",
+)
+@click.option("--rows", type=click.IntRange(100, 10_000_000), default=20_000, show_default=True, help="How much data.")
+@click.option("--stop", "stopping", is_flag=True, help="Stop the demonstration's database servers.")
+@json_option
+def demo(*, engine: str, variant: str, rows: int, stopping: bool, as_json: bool) -> None:
+    """Build a campus of real Open edX packages to try a plan and a rehearsal on; run it again to go on or to change."""
+    folder = _work() / "demo"
+    if stopping:
+        stopped = stop(folder)
+        emit({"stopped": stopped}, [f"stopped: {', '.join(stopped) or 'none was running'}"], as_json=as_json)
+        return
+    made = build(folder, engine=engine, variant=variant, rows=rows, say=_say(quiet=as_json))
+    data = {"subject": str(made.subject), "engine": engine, "variant": variant, "rows": rows, "commands": made.commands}
+    lines = [f"The subject file: {made.subject}", "Next:", *[f"  {command}" for command in made.commands]]
+    emit(data, lines, as_json=as_json)
 
 
 @click.group()

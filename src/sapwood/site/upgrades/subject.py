@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from sapwood.core.errors import SapwoodError
 from sapwood.site.upgrades.data import DatabaseUrl, Side, Subject
@@ -110,7 +110,10 @@ def _database(url: str, key: str, here: Path) -> DatabaseUrl:
     name = unquote(parts.path.removeprefix("/"))
     if not name or not parts.hostname:
         raise _bad_url(key)
-    return DatabaseUrl(vendor, name, parts.hostname, port, unquote(parts.username or ""), unquote(parts.password or ""))
+    # Django takes a path as HOST for a Unix socket: the socket itself (MySQL, MariaDB) or its folder (PostgreSQL).
+    socket = parse_qs(parts.query).get("socket", [""])[0]
+    host = str(here / socket) if socket else parts.hostname
+    return DatabaseUrl(vendor, name, host, port, unquote(parts.username or ""), unquote(parts.password or ""))
 
 
 def _bad_url(key: str) -> SubjectError:

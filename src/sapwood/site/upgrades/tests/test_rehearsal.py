@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from sapwood.site.upgrades.cli import migrations, upgrade
+from sapwood.site.upgrades.tests.conftest import FIRST
 
 pytestmark = pytest.mark.slow
 
@@ -143,6 +145,119 @@ def test_what_failed_before_the_upgrade_too_is_no_finding(campus, rehearse):
         "3 rows point at nothing",
         "fail",
     )
+
+
+def test_a_table_that_another_model_took_over_is_not_missing(campus, rehearse):
+    """As when apps are merged: the rows move with their table, and a model without one stays for old foreign keys."""
+    (campus.folder / "code-new" / "store" / "migrations").mkdir(parents=True)
+    (campus.folder / "code-old" / "store" / "migrations").mkdir(parents=True)
+    settings = campus.folder / "campus_settings.py"
+    settings.write_text(settings.read_text() + "INSTALLED_APPS.append('store')\n")
+    for side in ("old", "new"):
+        for package in ("store", "store/migrations"):
+            (campus.folder / f"code-{side}" / package / "__init__.py").touch()
+    store = campus.folder / "code-new" / "store"
+    store.joinpath("models.py").write_text((campus.folder / "code-new" / "shop" / "models.py").read_text())
+    columns = textwrap.dedent(FIRST).partition("CreateModel(")[2].rpartition(")]")[0]
+    store.joinpath("migrations", "0001_initial.py").write_text(f"""
+from django.db import migrations, models
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        migrations.SeparateDatabaseAndState(
+            state_operations=[migrations.CreateModel({columns}, options={{"db_table": "shop_product"}})]
+        ),
+        migrations.AlterModelTable("product", None),
+    ]
+""")
+    found = rehearse(0)
+    [row] = [row for row in found["checks"] if row["id"] == "models.table"]
+    assert (row["model"], row["verdict"]) == ("shop.Product", "unknown")
+    assert row["detail"] == "its table was handed over to store.Product, where its rows are checked"
+    passed = {row["id"] for row in found["checks"] if row["verdict"] == "pass" and row["model"] == "store.Product"}
+    assert passed == {"models.schema", "models.read", "models.lookup", "models.save", "models.insert", "models.orphans"}
+    store.joinpath("models.py").write_text("")
+    found = rehearse(3)
+    assert found["reasons"] == ["shop.Product: the table shop_product is not there"]
+
+
+def test_rows_made_up_for_the_check_hold_to_the_rules_of_the_application(campus, rehearse):
+    """Together unique, unique parents, fields and rules of its own: what is refused is no finding about the upgrade."""
+    more = """
+class Refused(Exception):
+    pass
+class Code(models.CharField):
+    def get_prep_value(self, value):
+        if value is not None and not value.startswith("course:"):
+            raise Refused(value)
+        return value
+class Place(models.Model):
+    code = Code(max_length=40, unique=True)
+class Stock(models.Model):
+    product = models.ForeignKey(Product, models.CASCADE)
+    place = models.ForeignKey(Place, models.CASCADE)
+    class Meta:
+        unique_together = [("product", "place")]
+class Label(models.Model):
+    product = models.OneToOneField(Product, models.CASCADE)
+class Rule(models.Model):
+    pass
+def refuse(sender, instance, **given):
+    if instance.pk is None and Rule.objects.exists():
+        raise Refused("one is enough")
+models.signals.pre_save.connect(refuse, sender=Rule)
+"""
+    made = """
+from django.db import migrations, models
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+    operations = [
+        migrations.CreateModel("Place", [
+            ("id", models.BigAutoField(primary_key=True)), ("code", models.CharField(max_length=40, unique=True)),
+        ]),
+        migrations.CreateModel("Stock", [
+            ("id", models.BigAutoField(primary_key=True)),
+            ("product", models.ForeignKey("shop.Product", models.CASCADE)),
+            ("place", models.ForeignKey("shop.Place", models.CASCADE)),
+        ], options={"unique_together": {("product", "place")}}),
+        migrations.CreateModel("Label", [
+            ("id", models.BigAutoField(primary_key=True)),
+            ("product", models.OneToOneField("shop.Product", models.CASCADE)),
+        ]),
+        migrations.CreateModel("Rule", [("id", models.BigAutoField(primary_key=True))]),
+        migrations.RunPython(rows),
+    ]
+"""
+    rows = """
+def rows(apps, schema_editor):
+    place = apps.get_model("shop.Place").objects.create(code="course:1")
+    for product in apps.get_model("shop.Product").objects.all()[:50]:
+        apps.get_model("shop.Stock").objects.create(product=product, place=place)
+        apps.get_model("shop.Label").objects.create(product=product)
+    apps.get_model("shop.Rule").objects.create()
+"""
+    campus.models("new", more=more)
+    campus.migration("new", "0002_more", rows + made)
+    found = rehearse(0)
+    inserts = {row["model"]: row for row in found["checks"] if row["id"] == "models.insert"}
+    assert inserts["shop.Stock"]["verdict"] == inserts["shop.Label"]["verdict"] == "pass"
+    assert (inserts["shop.Place"]["verdict"], inserts["shop.Place"]["field"]) == ("unknown", "code")
+    assert inserts["shop.Rule"]["detail"] == "the row made up for it is refused: Refused"
+
+
+def test_a_uuid_that_is_not_unique_must_be_found_too(campus, rehearse):
+    campus.models("old", code="models.CharField(max_length=36, unique=True)", title="models.CharField(max_length=36)")
+    campus.run(
+        "old",
+        """
+        import uuid
+        for product in Product.objects.all():
+            Product.objects.filter(pk=product.pk).update(title=str(uuid.uuid4()))
+        """,
+    )
+    campus.models("new", title="models.UUIDField(null=True)")
+    found = rehearse(3)
+    assert found["reasons"] == ["shop.Product.title: 100 of 100 rows are not found by their own value"]
 
 
 def test_settings_that_raise_are_one_sentence(campus, run, tmp_path):
