@@ -34,6 +34,7 @@ MOUNTS = {
         "sapwood.commons.releases.cli", "catalogue", "commons", "Releases, advisories, ways to upgrade."
     ),
     "channel": Mount("sapwood.channel.cli", "channel", None, "Keys, signing and publishing; subscribing and pulling."),
+    "identity": Mount("sapwood.site.identity.cli", "identity", "site", "Who this site is: its id and its key."),
     "inbox": Mount("sapwood.site.inbox.cli", "inbox", "site", "What arrived, and the gate in front of your people."),
     "people": Mount("sapwood.site.inbox.cli", "people", "site", "Who asked to be told: add, import, export, erase."),
     "migrate": Mount("sapwood.config.serve", "migrate", None, "Bring the database up to this version."),
