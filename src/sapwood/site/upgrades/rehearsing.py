@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from sapwood.core.errors import SapwoodError
+from sapwood.formats.certificate import Table
 from sapwood.site.upgrades.data import DatabaseUrl, Side, Subject, Verdict
 from sapwood.site.upgrades.drivers.django import InsideError, ask
-from sapwood.site.upgrades.planning import Plan, make_plan
+from sapwood.site.upgrades.planning import Plan, make_plan, measure_tables
 from sapwood.site.upgrades.shadows import copy_sqlite, fingerprint
 
 Say = Callable[[str], None]
@@ -47,6 +48,8 @@ class Rehearsal:
     copy_bytes: int = 0
     migrate_s: float = 0.0
     restore_s: float = 0.0
+    tables: tuple[Table, ...] = ()
+    certificate: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON."""
@@ -65,7 +68,7 @@ class Rehearsal:
             "shadow_technique": "file-copy",
             "shadow": {"seconds": self.copy_s, "bytes": self.copy_bytes},
             "isolation": "process",
-            "certificate": None,
+            "certificate": self.certificate,
         }
 
 
@@ -81,6 +84,7 @@ def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambd
         found.copy_s = sum(copied.seconds for copied in copies.values())
         found.copy_bytes = sum(copied.size_bytes for copied in copies.values())
         shadow = {alias: copied.url for alias, copied in copies.items()}
+        found.tables = measure_tables(subject, shadow, folder / "tables")
         before = _check(subject, subject.current, shadow, folder / "before", found, "before", say)
         for alias in shadow:
             _migrate(subject, alias, shadow, folder / "migrate", found, say)
