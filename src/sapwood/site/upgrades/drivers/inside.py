@@ -209,16 +209,8 @@ def stable(value: Any, depth: int = 0) -> Any:
         return [stable(item, depth + 1) for item in value]
     if isinstance(value, (set, frozenset)):
         return sorted(json.dumps(stable(item, depth + 1)) for item in value)
-    return value if value is None or isinstance(value, (int, float)) else text_of(value)
-
-
-def text_of(value: Any) -> str:
-    from django.utils.functional import Promise
-
-    if isinstance(value, (str, Promise)):
-        return str(value)
-    if callable(value):
-        return "{}.{}".format(getattr(value, "__module__", ""), getattr(value, "__qualname__", type(value)))
+    if value is None or isinstance(value, (str, int, float)):
+        return value
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
