@@ -35,6 +35,7 @@ MOUNTS = {
     ),
     "channel": Mount("sapwood.channel.cli", "channel", None, "Keys, signing and publishing; subscribing and pulling."),
     "fork": Mount("sapwood.history.cli", "fork", None, "What a fork carries, and what becomes of it in a release."),
+    "identity": Mount("sapwood.site.identity.cli", "identity", "site", "Who this site is: its id and its key."),
     "inbox": Mount("sapwood.site.inbox.cli", "inbox", "site", "What arrived, and the gate in front of your people."),
     "people": Mount("sapwood.site.inbox.cli", "people", "site", "Who asked to be told: add, import, export, erase."),
     "migrate": Mount("sapwood.config.serve", "migrate", None, "Bring the database up to this version."),

@@ -12,7 +12,7 @@ from csp.constants import NONE, SELF
 from sapwood.accounts.conf import *  # noqa: F403 - the sign-in settings, whole
 from sapwood.core import settings as typed
 from sapwood.core.errors import SettingError
-from sapwood.core.files import write_atomically
+from sapwood.core.files import kept
 from sapwood.core.paths import role_dir
 
 ROLE = typed.ROLE.get()
@@ -25,10 +25,7 @@ DEBUG = typed.DEBUG.get()
 def _secret_key() -> str:
     if key := typed.SECRET_KEY.get():
         return key
-    path = role_dir() / "secret.key"
-    if not path.exists():
-        write_atomically(path, secrets.token_urlsafe(64), replace=False)
-    return path.read_text(encoding="utf-8")
+    return kept(role_dir() / "secret.key", lambda: secrets.token_urlsafe(64)).decode("utf-8")
 
 
 def _database() -> Any:
@@ -85,7 +82,7 @@ SHARED_APPS = [
 ]
 ROLE_APPS = {
     "commons": ["sapwood.commons.announcements", "sapwood.commons.releases"],
-    "site": ["sapwood.site.facts", "sapwood.site.upgrades", "sapwood.site.inbox"],
+    "site": ["sapwood.site.identity", "sapwood.site.facts", "sapwood.site.upgrades", "sapwood.site.inbox"],
 }
 INSTALLED_APPS = [*SHARED_APPS, *ROLE_APPS[ROLE], "sapwood.config"]
 

@@ -13,19 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.db import connection
 
 from sapwood.core.data import JSON, Actor
 from sapwood.core.errors import SapwoodError
 from sapwood.core.files import write_atomically
+from sapwood.core.keys import own_key
 from sapwood.core.models import AuditHead, AuditName, AuditRow
 from sapwood.formats.canonical import canonical_bytes, sha256_hex
 from sapwood.formats.phrase import Phrase
 
 GENESIS = "0" * 64
 CHUNK = 2000
+KEY_NAME = "seal.key"
 
 
 class AuditError(SapwoodError):
@@ -131,7 +131,7 @@ def seal(folder: Path, *, now: dt.datetime) -> dict[str, JSON] | None:
     if head is None or head.seq == 0:
         return None
     body: dict[str, JSON] = {"seq": head.seq, "digest": head.digest, "at": now.isoformat()}
-    signature = base64.b64encode(_key(folder).sign(canonical_bytes(body))).decode("ascii")
+    signature = base64.b64encode(own_key(folder / KEY_NAME).sign(canonical_bytes(body))).decode("ascii")
     line = json.dumps({**body, "signature": signature}, separators=(",", ":"), sort_keys=True)
     write_atomically(folder / "heads.jsonl", _heads_text(folder) + line + "\n")
     return {**body, "signature": signature}
@@ -170,21 +170,12 @@ def _digest(row: AuditRow) -> str:
     )
 
 
-def _key(folder: Path) -> Ed25519PrivateKey:
-    path = folder / "seal.key"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        raw = Ed25519PrivateKey.generate().private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-        write_atomically(path, raw, replace=False)
-    return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
-
-
 def _read_heads(folder: Path, problems: list[str]) -> dict[int, str]:
     path = folder / "heads.jsonl"
     if not path.exists():
         return {}
     heads: dict[int, str] = {}
-    public = _key(folder).public_key()
+    public = own_key(folder / KEY_NAME).public_key()
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             entry = json.loads(line)

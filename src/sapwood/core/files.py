@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -38,3 +39,12 @@ def write_atomically(
     finally:
         os.close(directory)
     return True
+
+
+def kept(path: Path, make: Callable[[], bytes | str]) -> bytes:
+    """The content of a private file, made on first need; when several make it at once, all get the first one's."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        write_atomically(path, make(), replace=False)
+        return path.read_bytes()

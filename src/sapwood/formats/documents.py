@@ -21,6 +21,7 @@ from sapwood.formats.canonical import (
     shorten,
     strict_json,
 )
+from sapwood.formats.certificate import Certificate, check_certificate
 from sapwood.formats.errors import (
     FormatError,
     SchemaError,
@@ -97,6 +98,7 @@ TYPES: Final[Mapping[str, DocumentType]] = {
         DocumentType("advisory", ONE, 1_000_000, lambda: Advisory, check_advisory),
         DocumentType("retraction", ONE, 100_000, lambda: Retraction, check_retraction),
         DocumentType("catalogue", ONE, MAX_BYTES, _later("sapwood.formats.catalogue", "Catalogue")),
+        DocumentType("certificate", ONE, MAX_BYTES, lambda: Certificate, check_certificate),
         DocumentType("sitefacts", ONE, 1_000_000, _later("sapwood.formats.sitefacts", "SiteFacts")),
     )
 }

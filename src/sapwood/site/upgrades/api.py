@@ -1,5 +1,6 @@
-"""The front door of upgrades: describe a subject, plan its upgrade, rehearse it."""
+"""The front door of upgrades: describe a subject, plan its upgrade, rehearse it, and hold a certificate of that."""
 
+from sapwood.site.upgrades.certificate import CertificateError, check, examine, issue
 from sapwood.site.upgrades.data import Subject, Verdict
 from sapwood.site.upgrades.planning import Plan, make_plan
 from sapwood.site.upgrades.rehearsing import Rehearsal, rehearse
@@ -7,11 +8,15 @@ from sapwood.site.upgrades.report import write_report
 from sapwood.site.upgrades.subject import SubjectError, read_subject
 
 __all__ = [
+    "CertificateError",
     "Plan",
     "Rehearsal",
     "Subject",
     "SubjectError",
     "Verdict",
+    "check",
+    "examine",
+    "issue",
     "make_plan",
     "read_subject",
     "rehearse",

@@ -33,6 +33,7 @@ def plan(*, subject: Path, as_json: bool) -> None:
     lines += [f"in the way  {problem['message']} [{problem['code']}]" for problem in found.problems]
     data = {
         "digest": found.digest,
+        "parts": dict(found.parts),
         "current": found.current,
         "target": found.target,
         "migrations": [_as_data(migration) for migration in found.migrations],
@@ -48,6 +49,8 @@ def plan(*, subject: Path, as_json: bool) -> None:
 def rehearse(*, subject: Path, report: Path, as_json: bool) -> None:
     """Run the upgrade of SUBJECT on a copy and judge it. Exit 3: no-go; 4: not known."""
     found = api.rehearse(api.read_subject(subject), work=_work(), now=system_clock().now(), say=_say(quiet=as_json))
+    certificate = api.issue(found, report, now=system_clock().now())
+    found.certificate = str(certificate.absolute()) if certificate else None
     paths = api.write_report(found, report)
     low, likely, high = found.to_dict()["predicted_downtime_s"].values()
     lines = [
@@ -55,6 +58,7 @@ def rehearse(*, subject: Path, report: Path, as_json: bool) -> None:
         *[f"  {reason}" for reason in found.reasons[1:]],
         f"downtime about {likely:.1f} s ({low:.1f} to {high:.1f}), way back about {found.restore_s:.1f} s",
         f"The report: {paths[1]}",
+        *([f"The certificate, valid for 7 days: {certificate}"] if certificate else []),
     ]
     emit(found.to_dict(), lines, as_json=as_json, exit_code=CODES[found.verdict])
 
@@ -82,6 +86,25 @@ def demo(*, engine: str, variant: str, rows: int, stopping: bool, as_json: bool)
     data = {"subject": str(made.subject), "engine": engine, "variant": variant, "rows": rows, "commands": made.commands}
     lines = [f"The subject file: {made.subject}", "Next:", *[f"  {command}" for command in made.commands]]
     emit(data, lines, as_json=as_json)
+
+
+@upgrade.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--subject", type=click.Path(path_type=Path), help="Also hold it against this subject as it is now.")
+@json_option
+def certificate(*, file: Path, subject: Path | None, as_json: bool) -> None:
+    """Show and verify the certificate in FILE. Exit 3: it does not hold, or not any more."""
+    against = None if subject is None else api.read_subject(subject)
+    found, refusal = api.examine(file, now=system_clock().now(), subject=against, scratch=_work())
+    downtime, way_back = found.predicted_downtime_s, found.predicted_rollback_s
+    lines = [
+        f"refused: {refusal.message}. {refusal.hint}" if refusal else "holds",
+        f"  {found.subject}, plan {found.plan[:12]}, {', '.join(found.engines.values())}",
+        f"  downtime {downtime.low:g} to {downtime.high:g} s, way back {way_back.low:g} to {way_back.high:g} s",
+        f"  from {found.issued_at:%Y-%m-%d %H:%M} to {found.expires_at:%Y-%m-%d %H:%M} UTC, Sapwood {found.sapwood}",
+    ]
+    data = {"holds": refusal is None, "refusal": refusal.as_dict() if refusal else None, "certificate": found.to_dict()}
+    emit(data, lines, as_json=as_json, exit_code=Exit.BAD_NEWS if refusal else Exit.GOOD)
 
 
 @click.group()

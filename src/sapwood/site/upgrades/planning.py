@@ -1,14 +1,14 @@
 """What an upgrade would do: facts of both sides, and the migrations that would run, classified."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sapwood.core.errors import SapwoodError
+from sapwood.formats.canonical import JSON, canonical_bytes, sha256_hex
+from sapwood.formats.certificate import Table
 from sapwood.history.migrations import read_migration
 from sapwood.site.upgrades.data import DatabaseUrl, PendingMigration, Subject
 from sapwood.site.upgrades.drivers.django import one
@@ -25,13 +25,30 @@ class NotYetError(SapwoodError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What would run, frozen: `digest` changes whenever anything that a rehearsal rests on changes."""
+    """What would run, frozen: a digest of each part that a rehearsal rests on, so that a difference can be named."""
 
+    subject: str
     current: Mapping[str, Any]
     target: Mapping[str, Any]
     migrations: tuple[PendingMigration, ...]
     problems: tuple[Mapping[str, str], ...]
-    digest: str
+    parts: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """The digest of the whole plan."""
+        return _digest(dict(self.parts))
+
+    @property
+    def facts(self) -> str:
+        """The digest of what both sides are: interpreters, packages, engines."""
+        return _digest({name: self.parts[name] for name in ("engine", "packages")})
+
+    @property
+    def engines(self) -> dict[str, str]:
+        """Kind and version of each database's server, in words."""
+        found: Mapping[str, Any] = self.current["databases"]
+        return {alias: f"{one_['vendor']} {one_['version']}" for alias, one_ in found.items()}
 
 
 def make_plan(subject: Subject, scratch: Path) -> Plan:
@@ -41,16 +58,32 @@ def make_plan(subject: Subject, scratch: Path) -> Plan:
     current = one(subject, subject.current, "facts", **reading)
     target = one(subject, subject.target, "facts", **reading)
     found = one(subject, subject.target, "plan", **reading)
+    tables = one(subject, subject.current, "tables", **reading)["databases"]
     migrations = tuple(_pending(item) for item in found["pending"])
-    frozen = {
-        "migrations": [[one_.label, one_.sha256] for one_ in migrations],
-        "problems": found["problems"],
-        "current": {name: current[name] for name in ("python", "django", "packages", "settings", "databases")},
-        "target": {name: target[name] for name in ("python", "django", "packages", "settings", "databases")},
-        "applied": found["applied"],
+    frozen: dict[str, Any] = {
+        "subject": _described(subject),
+        "migrations": [
+            found["applied_digest"],
+            found["problems"],
+            [[migration.label, migration.sha256] for migration in migrations],
+        ],
+        "schema": {alias: table["schema"] for alias, table in tables.items()},
+        "settings": [side["settings"] for side in (current, target)],
+        "packages": [[side["python"], side["packages"]] for side in (current, target)],
+        "engine": [side["databases"] for side in (current, target)],
     }
-    digest = hashlib.sha256(json.dumps(frozen, sort_keys=True).encode()).hexdigest()
-    return Plan(current, target, migrations, tuple(found["problems"]), digest)
+    parts = {name: _digest(part) for name, part in frozen.items()}
+    return Plan(subject.name, current, target, migrations, tuple(found["problems"]), parts)
+
+
+def measure_tables(subject: Subject, databases: Mapping[str, DatabaseUrl], scratch: Path) -> tuple[Table, ...]:
+    """Rows and bytes of every table of the given databases; every row is counted, which takes its time."""
+    found = one(subject, subject.current, "tables", databases=databases, scratch=scratch, count=True)["databases"]
+    return tuple(
+        Table(database=alias, name=row["name"], rows=row["rows"], size_bytes=row["size_bytes"])
+        for alias, database in sorted(found.items())
+        for row in database["tables"]
+    )
 
 
 def readable(subject: Subject) -> dict[str, DatabaseUrl]:
@@ -84,3 +117,19 @@ def _pending(item: Mapping[str, Any]) -> PendingMigration:
         why=tuple(dict.fromkeys([read.reason, *(operation.why for operation in read.operations)]))[:5],
         depends_on=tuple(item["depends_on"]),
     )
+
+
+def _described(subject: Subject) -> JSON:
+    """What the subject file says, its passwords left out."""
+    places = {
+        alias: {name: str(value) for name, value in url.as_django().items() if name != "PASSWORD"}
+        for alias, url in subject.databases.items()
+    }
+    sides = [[str(side.python), side.settings, *side.requirements] for side in (subject.current, subject.target)]
+    hooks = {name: list(words) for name, words in subject.hooks.items()}
+    paths = [str(path) for path in subject.pythonpath]
+    return [subject.name, subject.driver, paths, places, sides, hooks, list(subject.packs)]
+
+
+def _digest(value: JSON) -> str:
+    return sha256_hex(canonical_bytes(value))

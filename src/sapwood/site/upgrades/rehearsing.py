@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from sapwood.core.errors import SapwoodError
+from sapwood.formats.certificate import Table
 from sapwood.site.upgrades.data import DatabaseUrl, Side, Subject, Verdict
 from sapwood.site.upgrades.drivers.django import InsideError, ask
 from sapwood.site.upgrades.engines.base import Say, choose, engine_for, require_room
 from sapwood.site.upgrades.isolation import Kind, described, probe
-from sapwood.site.upgrades.planning import Plan, make_plan
+from sapwood.site.upgrades.planning import Plan, make_plan, measure_tables
 from sapwood.site.upgrades.scratch import private_folder
 
 Databases = Mapping[str, DatabaseUrl]
@@ -43,6 +44,8 @@ class Rehearsal:
     copy_bytes: int = 0
     migrate_s: float = 0.0
     restore_s: float = 0.0
+    tables: tuple[Table, ...] = ()
+    certificate: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON."""
@@ -63,7 +66,7 @@ class Rehearsal:
             "shadow": {"seconds": self.copy_s, "bytes": self.copy_bytes},
             "isolation": self.isolation["kind"],
             "isolation_detail": {**self.isolation, "secrets": self.plan.target.get("secrets", {})},
-            "certificate": None,
+            "certificate": self.certificate,
         }
 
 
@@ -79,6 +82,7 @@ def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambd
                 alias: stack.enter_context(_shadow(subject, url, folder / alias, found, say))
                 for alias, url in subject.databases.items()
             }
+            found.tables = measure_tables(subject, shadow, folder / "tables")
             before = _check(subject, subject.current, shadow, folder / "before", found, "before", say)
             for alias in shadow:
                 _migrate(subject, alias, shadow, folder / "migrate", found, say)

@@ -11,6 +11,7 @@ from sapwood.core.errors import SapwoodError
 from sapwood.site.upgrades.data import DatabaseUrl, Side, Subject
 
 MAX_SUBJECT_BYTES = 1_000_000
+MAX_NAME = 200
 DRIVERS: Final = ("django", "tutor")
 TECHNIQUES: Final = ("auto", "physical", "logical", "template", "file-copy", "sample")
 HOOKS: Final = ("stop", "start", "switch", "maintenance_on", "maintenance_off")
@@ -50,7 +51,7 @@ def read_subject(path: Path) -> Subject:
     settings = _text(raw, "settings", "", "" if driver == "tutor" else None)
     return Subject(
         path=path.resolve(),
-        name=_text(raw, "name", ""),
+        name=_name(raw),
         driver=driver,
         pythonpath=tuple(here / part for part in _texts(raw, "pythonpath", "")),
         databases=_databases(raw, here),
@@ -74,6 +75,13 @@ def _load(path: Path) -> dict[str, Any]:
         return tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SubjectError(f"{path} is not TOML: {error}", hint="Correct that place.") from None
+
+
+def _name(raw: Mapping[str, Any]) -> str:
+    name = _text(raw, "name", "")
+    if not 0 < len(name) <= MAX_NAME or not name.isprintable():
+        raise SubjectError(f"name must be one line of at most {MAX_NAME} characters", hint="Shorten it.")
+    return name
 
 
 def _databases(raw: Mapping[str, Any], here: Path) -> dict[str, DatabaseUrl]:

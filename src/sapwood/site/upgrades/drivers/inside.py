@@ -26,6 +26,7 @@ SETTINGS = "sapwood_inside_settings"
 SAMPLE = 50
 SMALL = 30000
 DUPLICATE_ENTRY = 1062
+DEPTH = 20
 MAX_TEXT = 2000
 
 
@@ -329,7 +330,22 @@ def ours(name: str) -> bool:
 
 
 def digest(value: object) -> str:
-    return hashlib.sha256(repr(value).encode("utf-8", "replace")).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(stable(value)).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def stable(value: Any, depth: int = 0) -> Any:
+    """A value as JSON that is the same in every process: no addresses, no order of a set, no lazy text."""
+    if depth > DEPTH:
+        return "…"
+    if isinstance(value, dict):
+        return [[stable(key, depth + 1), stable(item, depth + 1)] for key, item in value.items()]
+    if isinstance(value, (list, tuple)):
+        return [stable(item, depth + 1) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(json.dumps(stable(item, depth + 1)) for item in value)
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def connection_facts(alias: str) -> dict[str, Any]:
@@ -343,6 +359,55 @@ def connection_facts(alias: str) -> dict[str, Any]:
             cursor.execute("select version()")
         version = cursor.fetchone()[0]
     return {"vendor": connection.vendor, "version": str(version), "atomic_ddl": connection.features.can_rollback_ddl}
+
+
+def tables(request: dict[str, Any], answers: Answers) -> None:
+    """What every database is made of, as a digest; and, where asked, how many rows and bytes each table has."""
+    setup(request)
+    from django.db import connections
+
+    found: dict[str, dict[str, Any]] = {}
+    for alias in connections:
+        connection = connections[alias]
+        with connection.cursor() as cursor:
+            found[alias] = {"schema": hashlib.sha256(schema_text(connection, cursor).encode()).hexdigest()}
+            if request.get("count"):
+                found[alias]["tables"] = list(sizes(connection, cursor))
+    answers.say("tables", databases=found)
+
+
+def schema_text(connection: Any, cursor: Any) -> str:
+    """Tables, columns, indexes and constraints as text that is the same as long as they are."""
+    if connection.vendor == "sqlite":
+        cursor.execute("SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%%' ORDER BY 1, 2", [])
+        return json.dumps(cursor.fetchall())
+    introspection, described = connection.introspection, []
+    for name in sorted(introspection.table_names(cursor)):
+        columns = [list(row) for row in introspection.get_table_description(cursor, name)]
+        constraints = sorted(introspection.get_constraints(cursor, name).items())
+        described.append([name, columns, constraints])
+    return json.dumps(described, default=str, sort_keys=True)
+
+
+def sizes(connection: Any, cursor: Any) -> Any:
+    """Rows are counted: what servers keep about them may be wrong by half (InnoDB). Bytes are the server's word."""
+    known: dict[str, int] = {}
+    if connection.vendor == "mysql":
+        cursor.execute(
+            "SELECT table_name, data_length + index_length FROM information_schema.tables "
+            "WHERE table_schema = DATABASE()"
+        )
+        known = dict(cursor.fetchall())
+    elif connection.vendor == "postgresql":
+        cursor.execute(
+            "SELECT relname, pg_total_relation_size(oid) FROM pg_class "
+            "WHERE relkind IN ('r', 'p') AND pg_table_is_visible(oid)"
+        )
+        known = dict(cursor.fetchall())
+    for name in sorted(connection.introspection.table_names(cursor)):
+        cursor.execute("SELECT COUNT(*) FROM " + connection.ops.quote_name(name))  # noqa: S608 - quoted
+        size = known.get(name)
+        yield {"name": name, "rows": cursor.fetchone()[0], "size_bytes": None if size is None else int(size)}
 
 
 def executor_for(alias: str) -> Any:
@@ -406,6 +471,7 @@ def plan(request: dict[str, Any], answers: Answers) -> None:
             for migration in pending
         ],
         applied=len(applied),
+        applied_digest=digest(applied),
         problems=problems,
     )
 
@@ -796,7 +862,7 @@ def flat(operations: Any) -> Any:
         yield from flat(getattr(operation, "state_operations", ()))
 
 
-VERBS = {"facts": facts, "plan": plan, "migrate": migrate, "check": check}
+VERBS = {"facts": facts, "tables": tables, "plan": plan, "migrate": migrate, "check": check}
 
 
 ALIVE_S = 10.0

@@ -75,6 +75,9 @@ def test_a_password_is_not_shown(read):
         ("[databases]\nhistory", "[databases]\ndefault", "databases.default stands beside database_url"),
         ("[databases]\nhistory", '[databases]\n"../history"', "is not the name of a database"),
         ('name = "campus"', "name = [", "is not TOML"),
+        ('name = "campus"', 'name = ""', "name must be one line"),
+        ('name = "campus"', 'name = "cam\\npus"', "name must be one line"),
+        ('name = "campus"', 'name = "\\u202esupmac"', "name must be one line"),
         ("[checks]\npacks = ", "[checks]\npacks = 3 #", "checks.packs must be a list of texts"),
     ],
 )
