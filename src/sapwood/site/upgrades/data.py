@@ -67,6 +67,14 @@ class Side:
 
 
 @dataclass(frozen=True)
+class Hook:
+    """A command of the operator's own, and how long it may take."""
+
+    argv: tuple[str, ...]
+    timeout_s: float
+
+
+@dataclass(frozen=True)
 class Subject:
     """What an operator wrote down about a deployment; paths are absolute."""
 
@@ -79,7 +87,7 @@ class Subject:
     target: Side
     technique: str
     packs: tuple[str, ...] = ()
-    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

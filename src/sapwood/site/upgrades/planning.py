@@ -126,7 +126,7 @@ def _described(subject: Subject) -> JSON:
         for alias, url in subject.databases.items()
     }
     sides = [[str(side.python), side.settings, *side.requirements] for side in (subject.current, subject.target)]
-    hooks = {name: list(words) for name, words in subject.hooks.items()}
+    hooks = {name: [*hook.argv, hook.timeout_s] for name, hook in subject.hooks.items()}
     paths = [str(path) for path in subject.pythonpath]
     return [subject.name, subject.driver, paths, places, sides, hooks, list(subject.packs)]
 

@@ -8,12 +8,14 @@ from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from sapwood.core.errors import SapwoodError
-from sapwood.site.upgrades.data import DatabaseUrl, Side, Subject
+from sapwood.site.upgrades.data import DatabaseUrl, Hook, Side, Subject
 
 MAX_SUBJECT_BYTES = 1_000_000
 MAX_NAME = 200
 DRIVERS: Final = ("django", "tutor")
 TECHNIQUES: Final = ("auto", "physical", "logical", "template", "file-copy", "sample")
+HOOK_TIMEOUT_S: Final = 300.0
+MAX_TIMEOUT_S: Final = 86_400
 HOOKS: Final = ("stop", "start", "switch", "maintenance_on", "maintenance_off")
 _VENDORS: Final = {
     "sqlite": "sqlite3",
@@ -148,10 +150,24 @@ def _side(raw: Mapping[str, Any], name: str, here: Path, settings: str) -> Side:
     )
 
 
-def _hooks(raw: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def _hooks(raw: Mapping[str, Any]) -> dict[str, Hook]:
     table = _table(raw, "hooks")
     _known(table, HOOKS, "hooks.")
-    return {name: _texts(table, name, "hooks.") for name in table}
+    return {name: _hook(table, name) for name in table}
+
+
+def _hook(table: Mapping[str, Any], name: str) -> Hook:
+    """A list of words, or a table of these and a limit: `stop = {argv = ["systemctl", "stop", "x"], timeout_s = 60}`."""
+    given = table[name] if isinstance(table[name], Mapping) else {"argv": table[name]}
+    place = f"hooks.{name}."
+    _known(given, {"argv", "timeout_s"}, place)
+    limit = given.get("timeout_s", HOOK_TIMEOUT_S)
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit <= MAX_TIMEOUT_S:
+        raise SubjectError(f"{place}timeout_s must be seconds", hint=f"A number up to {MAX_TIMEOUT_S:,}.")
+    argv = _texts(given, "argv", place)
+    if not argv:
+        raise SubjectError(f"{place}argv names no command", hint='Write ["program", "word", …].')
+    return Hook(argv, float(limit))
 
 
 def _known(table: Mapping[str, Any], known: Iterable[str], place: str) -> None:

@@ -180,7 +180,7 @@ def note(what: str, path: str) -> None:
 def wrap_settings(request: dict[str, Any]) -> None:
     """A settings module that stands before the subject's own: same values, other ends.
 
-    Databases are those of the request; mail goes to files, tasks and messages nowhere, caches to this process's memory;
+    Databases are those of the request. For the upgrade itself (`real`) that is all. Otherwise mail goes to files, tasks and messages nowhere, caches to this process's memory;
     local media are read where they lie and written to the scratch folder.
     """
     sys.path[:0] = request.get("pythonpath", [])
@@ -196,6 +196,10 @@ def wrap_settings(request: dict[str, Any]) -> None:
             raise RefusedError("upgrades.unmapped_database", f"the database {alias!r} of the settings is not mapped")
         databases[alias] = database(config, given[alias])
     module.DATABASES = databases
+    sys.modules[SETTINGS] = module
+    os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
+    if request.get("real"):
+        return
     scratch = request["scratch"]
     module.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     module.EMAIL_FILE_PATH = str(Path(scratch) / "mail")
@@ -214,8 +218,6 @@ def wrap_settings(request: dict[str, Any]) -> None:
     media(module, base, scratch)
     if request.get("rehearsal"):
         replace_secrets(module)
-    sys.modules[SETTINGS] = module
-    os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
 
 
 def database(config: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -501,7 +503,11 @@ class Meter:
 
 
 def migrate(request: dict[str, Any], answers: Answers) -> None:
-    """Run what is pending, one migration at a time; after a failure go on with what does not depend on it."""
+    """Run what is pending, one migration at a time; after a failure go on with what does not depend on it.
+
+    `only` names the migrations to run, without which everything runs; `stop` ends the run at the first failure;
+    `signals` is False for a part of an upgrade that another part follows.
+    """
     setup(request)
     from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
 
@@ -510,12 +516,17 @@ def migrate(request: dict[str, Any], answers: Answers) -> None:
     connection = executor.connection
     leaves = executor.loader.graph.leaf_nodes()
     pending = [migration for migration, _backwards in executor.migration_plan(leaves)]
+    if "only" in request:
+        wanted = set(request["only"])
+        pending = [one for one in pending if one.app_label + "." + one.name in wanted]
+    signals = request.get("signals", True)
     graph = executor.loader.graph
     began = time.perf_counter()
     connection.prepare_database()
     executor.recorder.ensure_schema()
     state = executor._create_project_state(with_applied_migrations=True)
-    emit_pre_migrate_signal(0, False, alias, apps=state.apps, plan=[(one, False) for one in pending])
+    if signals:
+        emit_pre_migrate_signal(0, False, alias, apps=state.apps, plan=[(one, False) for one in pending])
     answers.say("ready", pending=len(pending), state_s=time.perf_counter() - began)
     failed: set[tuple[str, str]] = set()
     for number, migration in enumerate(pending, 1):
@@ -538,6 +549,8 @@ def migrate(request: dict[str, Any], answers: Answers) -> None:
                 held_back=len(HELD) > held or was_held(error),
                 **dict(name, **failure(error, meter, began)),
             )
+            if request.get("stop"):
+                break
             executor = executor_for(alias)
             connection = executor.connection
             state = executor._create_project_state(with_applied_migrations=True)
@@ -554,7 +567,7 @@ def migrate(request: dict[str, Any], answers: Answers) -> None:
             **name,
         )
     began = time.perf_counter()
-    if not failed:
+    if signals and not failed:
         emit_post_migrate_signal(0, False, alias, apps=state.apps, plan=[(one, False) for one in pending])
     answers.say("finished", failed=len(failed), post_s=time.perf_counter() - began)
 

@@ -39,7 +39,7 @@ def var(tmp_path, monkeypatch):
 
 @pytest.fixture
 def path(tmp_path):
-    found = Rehearsal("campus", NOW, PLAN, Verdict.GO, tables=TABLES, copy_s=2.0, migrate_s=3.0, restore_s=4.0)
+    found = Rehearsal("campus", NOW, PLAN, Verdict.GO, tables=TABLES, backup_s=2.0, migrate_s=3.0, restore_s=4.0)
     written = certificate.issue(found, tmp_path / "report", now=NOW)
     assert written is not None
     return written

@@ -1,0 +1,75 @@
+"""The operator's own commands: stop, start, switch, maintenance on and off. They may run twice, so each is idempotent."""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from sapwood.core.errors import SapwoodError
+from sapwood.site.upgrades.data import Subject
+
+MAX_OUTPUT_BYTES: Final = 4_000
+# A hook sees where programs are, and nothing else of this process: Sapwood's own secrets stand in its environment.
+KEPT: Final = ("PATH", "HOME", "LANG", "TZ", "USER", "LOGNAME")
+
+
+class HookError(SapwoodError):
+    """A command of the operator's own failed."""
+
+    code = "upgrades.hook"
+
+
+def run_hook(subject: Subject, name: str, *, towards: str, run: str, log: Path) -> float:
+    """Run a hook if the subject has it; seconds. Raises HookError when it fails or takes too long.
+
+    `towards` (current or target) is the release that shall run in the end: the hook finds it as SAPWOOD_TO.
+    """
+    hook = subject.hooks.get(name)
+    if hook is None:
+        return 0.0
+    began = time.perf_counter()
+    environment = {key: os.environ[key] for key in KEPT if key in os.environ}
+    environment |= _told(subject, name, towards, run)
+    try:
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                hook.argv,
+                cwd=subject.path.parent,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+            try:
+                code = process.wait(hook.timeout_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise HookError(
+                    f"The hook {name} took longer than {hook.timeout_s:g} s", hint=f"Its output is in {log}."
+                ) from None
+    except OSError as error:
+        raise HookError(f"The hook {name} cannot be started: {error.strerror}", hint="Check the subject file.") from None
+    if code:
+        raise HookError(f"The hook {name} ended with code {code}: {_tail(log)}", hint=f"Its output is in {log}.")
+    return time.perf_counter() - began
+
+
+def _told(subject: Subject, name: str, towards: str, run: str) -> Mapping[str, str]:
+    return {
+        "SAPWOOD_SUBJECT": str(subject.path),
+        "SAPWOOD_HOOK": name,
+        "SAPWOOD_TO": towards,
+        "SAPWOOD_RUN": run,
+    }
+
+
+def _tail(log: Path) -> str:
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - MAX_OUTPUT_BYTES))
+        lines = file.read().decode("utf-8", "replace").strip().splitlines()
+    return lines[-1][:300] if lines else "it printed nothing"

@@ -1,0 +1,181 @@
+"""The journal of an upgrade: one line of JSON for each thing that is about to happen or has happened, and a lock.
+
+A line is on the disk before the world changes, so that whoever comes after a crash knows what may have begun. The file
+is the truth; the database mirrors it. A last line that a crash cut off never counted.
+"""
+
+import contextlib
+import datetime as dt
+import fcntl
+import hashlib
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sapwood.core.clock import Clock
+from sapwood.core.errors import SapwoodError
+from sapwood.site.upgrades.data import Subject
+
+JOURNAL: Final = "journal.jsonl"
+LOCK: Final = "lock"
+
+
+class BusyError(SapwoodError):
+    """Somebody else is upgrading this deployment right now."""
+
+    code = "upgrades.busy"
+
+
+class JournalError(SapwoodError):
+    """A journal is damaged in a way that a crash cannot explain."""
+
+    code = "upgrades.journal"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a journal."""
+
+    seq: int
+    at: dt.datetime
+    event: str
+    details: Mapping[str, Any]
+
+
+class Journal:
+    """The journal of one run, open for reading and writing."""
+
+    def __init__(self, folder: Path, entries: list[Entry], clock: Clock) -> None:
+        self.folder, self.entries, self.clock = folder, entries, clock
+
+    @property
+    def run(self) -> str:
+        """What the run is known by."""
+        return self.folder.name
+
+    def write(self, event: str, **details: Any) -> Entry:
+        """Add a line and have it on the disk before this returns."""
+        entry = Entry(len(self.entries) + 1, self.clock.now(), event, details)
+        line = json.dumps(
+            {"seq": entry.seq, "at": entry.at.isoformat(), "event": event, **details}, ensure_ascii=False, default=str
+        )
+        descriptor = os.open(self.folder / JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        try:
+            os.write(descriptor, line.encode() + b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        self.entries.append(entry)
+        return entry
+
+    def last(self, *events: str) -> Entry | None:
+        """The latest entry of these kinds."""
+        return next((entry for entry in reversed(self.entries) if entry.event in events), None)
+
+    def has(self, event: str, **details: Any) -> bool:
+        """Whether there is such an entry with these details."""
+        wanted = details.items()
+        return any(entry.event == event and wanted <= entry.details.items() for entry in self._plain())
+
+    def _plain(self) -> Iterator[Entry]:
+        for entry in self.entries:
+            simple = {name: value for name, value in entry.details.items() if isinstance(value, str | int | float)}
+            yield Entry(entry.seq, entry.at, entry.event, simple)
+
+
+def begin(subject: Subject, work: Path, clock: Clock) -> Journal:
+    """A new journal in a folder of its own; the lock must be held."""
+    folder = home(subject, work) / f"{clock.now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+    folder.mkdir(mode=0o700)
+    _flush(folder.parent)
+    return Journal(folder, [], clock)
+
+
+def latest(subject: Subject, work: Path, clock: Clock) -> Journal | None:
+    """The journal of the newest run; None when there was none. What a crash cut off is taken away."""
+    runs = all_runs(subject, work, clock)
+    return runs[-1] if runs else None
+
+
+def all_runs(subject: Subject, work: Path, clock: Clock) -> list[Journal]:
+    """The journals of every run, oldest first. A run that was killed before its first line is none."""
+    folders = sorted(path for path in home(subject, work).glob("2*") if path.is_dir())
+    journals = (Journal(folder, _read(folder / JOURNAL), clock) for folder in folders)
+    return [journal for journal in journals if journal.entries]
+
+
+def home(subject: Subject, work: Path) -> Path:
+    """The folder of everything that is kept of a deployment's upgrades: told apart by the subject file's place."""
+    name = re.sub(r"[^a-z0-9]+", "-", subject.name.lower()).strip("-")[:40] or "subject"
+    key = hashlib.sha256(os.fsencode(subject.path)).hexdigest()[:12]
+    folder = work / "runs" / f"{name}-{key}"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+@contextlib.contextmanager
+def locked(subject: Subject, work: Path) -> Iterator[None]:
+    """Be the only one that upgrades this deployment; the system drops the lock with the process. Raises BusyError."""
+    path = home(subject, work) / LOCK
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(descriptor, 100).decode("ascii", "replace").strip()
+            raise BusyError(
+                f"Another process upgrades {subject.name} right now ({holder})",
+                hint="'sapwood upgrade status' says how far it is.",
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(subject: Subject, work: Path) -> bool:
+    """Whether somebody upgrades this deployment right now."""
+    try:
+        with locked(subject, work):
+            return False
+    except BusyError:
+        return True
+
+
+def _read(path: Path) -> list[Entry]:
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    whole, cut = raw.rpartition(b"\n")[0], raw.rpartition(b"\n")[2]
+    if cut:
+        with path.open("r+b") as file:
+            file.truncate(len(raw) - len(cut))
+            os.fsync(file.fileno())
+    entries = []
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            data = json.loads(line)
+            seq, at, event = int(data.pop("seq")), dt.datetime.fromisoformat(data.pop("at")), str(data.pop("event"))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            seq = 0
+        if seq != number:
+            raise JournalError(
+                f"Line {number} of {path} cannot be read", hint="Was it edited? Look at the database before going on."
+            )
+        entries.append(Entry(seq, at, event, data))
+    return entries
+
+
+def _flush(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
