@@ -200,9 +200,12 @@ def _judged(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, An
 def _way_back(url: DatabaseUrl, shadow: DatabaseUrl, folder: Path, found: Rehearsal, say: Say) -> None:
     """Back up the subject, and take its upgraded copy back to that: what the button would do, timed."""
     engine = engine_for(url)
-    backup = engine.backup(url, folder, say)
-    found.backup_s += backup.seconds
-    found.restore_s += engine.restore(backup, shadow, say)
+    try:
+        backup = engine.backup(url, folder, say)
+        found.backup_s += backup.seconds
+        found.restore_s += engine.restore(backup, shadow, say)
+    except SapwoodError as error:  # no way back is a finding, not an end
+        found.failures.append(_broken("way back", error))
 
 
 def _conclude(found: Rehearsal) -> None:

@@ -248,7 +248,7 @@ PLACES = {
 ENCRYPTION = {"ssl", "ssl_mode", "ssl_ca", "sslmode", "sslrootcert", "sslcert", "sslkey"}
 
 
-def guard(request: dict[str, Any]) -> None:
+def careful_connections(request: dict[str, Any]) -> None:
     """On every connection: nothing waits a day for a lock, and what is only read cannot be written."""
     from django.db.backends.signals import connection_created
 
@@ -329,7 +329,7 @@ def setup(request: dict[str, Any]) -> Any:
     import django
 
     django.setup()
-    guard(request)
+    careful_connections(request)
     return django
 
 

@@ -165,7 +165,7 @@ def same_release(first: str, second: str) -> bool:
     """Whether two servers are of one release, patch levels apart, so that one speaks for the other."""
 
     def release(version: str) -> tuple[str, ...]:
-        numbers = version.split("-")[0].split(" ")[0].split(".")
+        numbers = version.split("-", maxsplit=1)[0].split(" ", maxsplit=1)[0].split(".")
         # Since 10 PostgreSQL counts releases by one number of two; MySQL, MariaDB and SQLite by two of three.
         return (str("mariadb" in version.lower()), *numbers[:-1])
 

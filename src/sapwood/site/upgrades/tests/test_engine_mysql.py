@@ -13,19 +13,23 @@ pytestmark = pytest.mark.slow
 CONTENT = (
     "SET sql_mode = ''",
     "CREATE TABLE parent (id INT PRIMARY KEY AUTO_INCREMENT, name VARCHAR(50) CHARACTER SET utf8mb3 UNIQUE)",
-    "CREATE TABLE odd (id BIGINT PRIMARY KEY AUTO_INCREMENT, parent_id INT, small FLOAT, large DOUBLE, day DATE,"
-    " at TIMESTAMP(6) NULL, data LONGBLOB, note LONGTEXT, latin VARCHAR(20) CHARACTER SET latin1, json JSON,"
-    " flags BIT(9), amount DECIMAL(30,10), uid UUID, half INT AS (parent_id * 2) VIRTUAL,"
-    " FOREIGN KEY (parent_id) REFERENCES parent (id))",
+    (
+        "CREATE TABLE odd (id BIGINT PRIMARY KEY AUTO_INCREMENT, parent_id INT, small FLOAT, large DOUBLE, day DATE,"
+        " at TIMESTAMP(6) NULL, data LONGBLOB, note LONGTEXT, latin VARCHAR(20) CHARACTER SET latin1, json JSON,"
+        " flags BIT(9), amount DECIMAL(30,10), uid UUID, half INT AS (parent_id * 2) VIRTUAL,"
+        " FOREIGN KEY (parent_id) REFERENCES parent (id))"
+    ),
     "CREATE TABLE `we``ird ✓` (`a b` INT, `ü` TEXT)",
     "CREATE TABLE twins (v INT)",
     "INSERT INTO twins VALUES (1), (1)",
     "INSERT INTO parent (name) VALUES ('carol'), ('däve'), (NULL)",
-    "INSERT INTO odd (parent_id, small, large, day, at, data, note, latin, json, flags, amount, uid) VALUES"
-    " (1, 16777217.123, 0.1, '0000-00-00', '2026-03-29 01:30:00.123456', x'00ff27', 'it''s \\n\\\\ \U0001f600', 'é',"
-    " '{\"a\": 1.10}', b'101010101', 12345678901234567890.0123456789, '123e4567-e89b-12d3-a456-426614174000'),"
-    " (2, 1.1754944e-38, -0.0, '2026-01-00', NULL, '', '', '', NULL, NULL, NULL, NULL),"
-    " (NULL, 3.4028235e38, 1e308, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)",
+    (
+        "INSERT INTO odd (parent_id, small, large, day, at, data, note, latin, json, flags, amount, uid) VALUES"
+        " (1, 16777217.123, 0.1, '0000-00-00', '2026-03-29 01:30:00.123456', x'00ff27', 'it''s \\n\\\\ \U0001f600',"
+        " 'é', '{\"a\": 1.10}', b'101010101', 12345678901234567890.0123456789, '123e4567-e89b-12d3-a456-426614174000'),"
+        " (2, 1.1754944e-38, -0.0, '2026-01-00', NULL, '', '', '', NULL, NULL, NULL, NULL),"
+        " (NULL, 3.4028235e38, 1e308, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)"
+    ),
     "INSERT INTO `we``ird ✓` VALUES (1, 'INSERT INTO `parent` VALUES'), (2, NULL)",
     "CREATE VIEW names AS SELECT name FROM parent",
     "CREATE TRIGGER stamp BEFORE INSERT ON parent FOR EACH ROW SET NEW.name = CONCAT(NEW.name, '!')",
