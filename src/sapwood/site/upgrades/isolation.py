@@ -87,7 +87,7 @@ def confinement(
 ) -> Confinement:
     """What code needs that works on `databases` with a folder for itself; `production` is what it must not reach."""
     servers = [url for url in databases.values() if url.vendor != "sqlite3"]
-    sockets = {Path(url.host) for url in servers if url.host.startswith("/")}
+    sockets = {Path(url.socket) for url in servers if url.socket}
     if level is Level.READING and servers:
         control = [place / name for place in RUNTIME for name in CONTROL]
         return Confinement(level, "host", (scratch,), hidden=_real(control))
@@ -95,7 +95,7 @@ def confinement(
     if level is Level.SHADOW:
         # SQLite keeps its journal beside the file, so the whole folder must be writable.
         writable |= {Path(url.name).parent for url in databases.values() if url.vendor == "sqlite3"}
-    named = {Path(url.host) for url in production if url.host.startswith("/")}
+    named = {Path(url.socket) for url in production if url.socket}
     visible = _real([*sockets, Path("/etc/resolv.conf")])
     hidden = _real(RUNTIME)
     lie_in = {path.parent for path in listening()} | {path if path.is_dir() else path.parent for path in named}

@@ -92,9 +92,6 @@ def readable(subject: Subject) -> dict[str, DatabaseUrl]:
         raise NotYetError(
             f"The {subject.driver} driver is not there yet", hint="Describe the site as driver = 'django'."
         )
-    for alias, url in subject.databases.items():
-        if url.vendor != "sqlite3":
-            raise NotYetError(f"{alias} is {url.vendor}; only SQLite is supported yet", hint="See docs/roadmap.md.")
     return {alias: dataclasses.replace(url, read_only=True) for alias, url in subject.databases.items()}
 
 

@@ -12,7 +12,7 @@ from sapwood.core.errors import SapwoodError
 from sapwood.formats.certificate import Table
 from sapwood.site.upgrades.data import DatabaseUrl, Side, Subject, Verdict
 from sapwood.site.upgrades.drivers.django import InsideError, ask
-from sapwood.site.upgrades.engines.base import Say, choose, engine_for, require_room
+from sapwood.site.upgrades.engines.base import Say, choose, engine_for, require_room, same_release
 from sapwood.site.upgrades.isolation import Kind, described, probe
 from sapwood.site.upgrades.planning import Plan, make_plan, measure_tables
 from sapwood.site.upgrades.scratch import private_folder
@@ -20,6 +20,8 @@ from sapwood.site.upgrades.scratch import private_folder
 Databases = Mapping[str, DatabaseUrl]
 # One rehearsal says how this machine behaved once; by how much the next may differ is an assumption, shown as one.
 SPREAD = (0.8, 1.5)
+# A statement gave up waiting for a lock: MySQL family, PostgreSQL.
+LOCK_WAITS = {1205, "55P03"}
 NO_SPACE_FACTOR = 3.2  # the copy, what an ALTER writes beside it, and the backup
 
 
@@ -36,6 +38,7 @@ class Rehearsal:
     checks: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
     untested: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
     technique: str = ""
     technique_why: str = ""
     isolation: dict[str, Any] = field(default_factory=lambda: described(probe()))
@@ -110,6 +113,9 @@ def _shadow(subject: Subject, url: DatabaseUrl, folder: Path, found: Rehearsal, 
     with engine.shadow(url, folder, technique.name, say) as copied:
         found.copy_s += copied.seconds
         found.copy_bytes += copied.size_bytes
+        here, there = engine.version(copied.url), engine.version(url)
+        if not same_release(here, there):
+            found.doubts.append(f"The copy ran on {here}, the subject runs on {there}: times and errors may differ.")
         yield copied.url
 
 
@@ -134,10 +140,23 @@ def _migrate(subject: Subject, alias: str, shadow: Databases, scratch: Path, fou
                 if event == "failed":
                     names = ("app", "name", "statement", "error_code", "after_failure", "held_back")
                     failure = {name: answer.get(name) for name in names}
-                    found.failures.append({"phase": "migrate", **failure, "remedy": "", "message": answer["message"]})
+                    blockers = _blockers(shadow[alias]) if failure["error_code"] in LOCK_WAITS else []
+                    message = "; ".join([answer["message"], *map(_holder, blockers)])
+                    more = {"remedy": "", "message": message, "blockers": blockers}
+                    found.failures.append({"phase": "migrate", **failure, **more})
     except InsideError as error:
         found.failures.append(_broken("migrate", error))
     found.migrate_s += time.perf_counter() - began
+
+
+def _blockers(url: DatabaseUrl) -> list[dict[str, Any]]:
+    with contextlib.suppress(SapwoodError):
+        return [dict(row) for row in engine_for(url).blockers(url)]
+    return []
+
+
+def _holder(row: Mapping[str, Any]) -> str:
+    return f"connection {row['id']} of {row['who']} has held a transaction open for {row['seconds']} s ({row['what']})"
 
 
 def _check(  # noqa: PLR0913, PLR0917 - where, with what, for whom
@@ -181,9 +200,12 @@ def _judged(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, An
 def _way_back(url: DatabaseUrl, shadow: DatabaseUrl, folder: Path, found: Rehearsal, say: Say) -> None:
     """Back up the subject, and take its upgraded copy back to that: what the button would do, timed."""
     engine = engine_for(url)
-    backup = engine.backup(url, folder, say)
-    found.backup_s += backup.seconds
-    found.restore_s += engine.restore(backup, shadow, say)
+    try:
+        backup = engine.backup(url, folder, say)
+        found.backup_s += backup.seconds
+        found.restore_s += engine.restore(backup, shadow, say)
+    except SapwoodError as error:  # no way back is a finding, not an end
+        found.failures.append(_broken("way back", error))
 
 
 def _conclude(found: Rehearsal) -> None:
@@ -202,6 +224,8 @@ def _conclude(found: Rehearsal) -> None:
         found.reasons = [f"{_label(row)}what it does outside the database was held back, and it failed" for row in held]
     elif reasons:
         found.verdict, found.reasons = Verdict.NO_GO, reasons
+    elif found.doubts:
+        found.verdict, found.reasons = Verdict.UNKNOWN, found.doubts
     elif not any(row["verdict"] == "pass" for row in found.checks):
         found.verdict, found.reasons = Verdict.UNKNOWN, ["No model could be checked."]
     else:

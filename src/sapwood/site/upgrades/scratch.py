@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from sapwood.site.upgrades.engines import servers
 from sapwood.site.upgrades.isolation import end_marked
 
 PREFIX: Final = "shadow-"
@@ -56,6 +57,7 @@ def sweep(work: Path) -> int:
                 removed += 1
             elif not _alive(left):
                 end_marked(str(left), below=True)
+                servers.sweep(left)
                 shutil.rmtree(left, ignore_errors=True)
                 removed += not left.exists()
     return removed

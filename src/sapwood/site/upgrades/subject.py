@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sapwood.core.errors import SapwoodError
 from sapwood.site.upgrades.data import DatabaseUrl, Hook, Side, Subject
@@ -117,13 +117,20 @@ def _database(url: str, key: str, here: Path) -> DatabaseUrl:
         if not place:
             raise _bad_url(key)
         return DatabaseUrl(vendor, str(here / place))
-    name = unquote(parts.path.removeprefix("/"))
-    if not name or not parts.hostname:
+    name, socket = unquote(parts.path.removeprefix("/")), _socket(parts.query, key)
+    if not name or not (parts.hostname or socket):
         raise _bad_url(key)
-    # Django takes a path as HOST for a Unix socket: the socket itself (MySQL, MariaDB) or its folder (PostgreSQL).
-    socket = parse_qs(parts.query).get("socket", [""])[0]
-    host = str(here / socket) if socket else parts.hostname
-    return DatabaseUrl(vendor, name, host, port, unquote(parts.username or ""), unquote(parts.password or ""))
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    return DatabaseUrl(vendor, name, parts.hostname or "", port, user, password, str(here / socket) if socket else "")
+
+
+def _socket(query: str, key: str) -> str:
+    """A Unix socket instead of a host: its file (MySQL, MariaDB), or the folder that it is in (PostgreSQL)."""
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    place = given.pop("socket", "")
+    if given:
+        raise SubjectError(f"{key} holds an option that is not known", hint="Only ?socket=PATH may stand behind it.")
+    return place
 
 
 def _bad_url(key: str) -> SubjectError:

@@ -28,6 +28,7 @@ SMALL = 30000
 DUPLICATE_ENTRY = 1062
 DEPTH = 20
 MAX_TEXT = 2000
+LOCK_WAIT_S = 10
 
 
 class RefusedError(Exception):
@@ -223,13 +224,53 @@ def wrap_settings(request: dict[str, Any]) -> None:
 def database(config: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """One database's settings with the place of the shadow, and its own options where the kind is the same."""
     own = dict(config)
-    if given["vendor"] not in str(own.get("ENGINE", "")):
+    if not any(name in str(own.get("ENGINE", "")) for name in FAMILIES[given["vendor"]]):
         own["ENGINE"] = "django.db.backends." + given["vendor"]
         own.pop("OPTIONS", None)
+    elsewhere = PLACES | (ENCRYPTION if given.get("by_socket") else set())
+    if "OPTIONS" in own:
+        own["OPTIONS"] = {name: value for name, value in own["OPTIONS"].items() if name not in elsewhere}
     for name in ("HOST", "PORT", "USER", "PASSWORD", "REPLICA", "TEST", "CONN_MAX_AGE"):
         own.pop(name, None)
     own.update({name: value for name, value in given.items() if name.isupper()})
     return own
+
+
+# Backends that wrap one of Django's keep their engine: PostGIS, SpatiaLite, those that measure or pool.
+FAMILIES = {
+    "sqlite3": ("sqlite", "spatialite"),
+    "mysql": ("mysql", "mariadb"),
+    "postgresql": ("postgresql", "postgis", "psqlextra"),
+}
+# Options that would lead a driver back to the subject's own server; a private socket knows no encryption.
+PLACES = {
+    *("host", "hostaddr", "port", "unix_socket", "user", "password", "passwd", "db", "database", "dbname"),
+    *("read_default_file", "read_default_group", "service", "passfile", "pool"),
+}
+ENCRYPTION = {"ssl", "ssl_mode", "ssl_ca", "sslmode", "sslrootcert", "sslcert", "sslkey"}
+
+
+def careful_connections(request: dict[str, Any]) -> None:
+    """On every connection: nothing waits a day for a lock, and what is only read cannot be written."""
+    from django.db.backends.signals import connection_created
+
+    wait = int(request.get("lock_wait_s", LOCK_WAIT_S))
+    read_only = {alias for alias, given in request["databases"].items() if given.get("read_only")}
+
+    def prepare(connection: Any, **_more: Any) -> None:
+        statements = []
+        if connection.vendor == "mysql":
+            statements.append(f"SET SESSION lock_wait_timeout={wait}, SESSION innodb_lock_wait_timeout={wait}")
+            statements += ["SET SESSION TRANSACTION READ ONLY"] * (connection.alias in read_only)
+        elif connection.vendor == "postgresql":
+            statements.append(f"SET lock_timeout = '{wait}s'")
+            statements += ["SET default_transaction_read_only = on"] * (connection.alias in read_only)
+        if statements:
+            with connection.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
+
+    connection_created.connect(prepare, weak=False)
 
 
 def dummy_tasks(value: dict[str, Any]) -> str:
@@ -290,6 +331,7 @@ def setup(request: dict[str, Any]) -> Any:
     import django
 
     django.setup()
+    careful_connections(request)
     return django
 
 
@@ -574,7 +616,8 @@ def migrate(request: dict[str, Any], answers: Answers) -> None:
 
 def failure(error: Exception, meter: Meter, began: float) -> dict[str, Any]:
     cause = error.__cause__ or error
-    number = cause.args[0] if cause.args and isinstance(cause.args[0], int) else getattr(cause, "pgcode", None)
+    number = cause.args[0] if cause.args and isinstance(cause.args[0], int) else None
+    number = number or getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
     return {
         "seconds": time.perf_counter() - began,
         "sql_seconds": meter.sql_s,
@@ -600,11 +643,14 @@ def last_statement(error: Exception) -> str:
 def scrub(error: BaseException) -> str:
     """An error's words without the values in them: what stands in quotes may be data about a person."""
     text = str(error)[:MAX_TEXT]
-    text = re.sub(
-        r"(Duplicate entry|Incorrect \w+ value:?|Data too long[^']*|Key \([^)]*\)=)\s*('[^']*'|\([^)]*\))",
-        r"\1 …",
-        text,
-    )
+    for pattern in (
+        r"(Duplicate entry )'.*'( for key)",
+        r"((?:Truncated i|I)ncorrect [\w ]+ value:? )'.*?'( for |$)",
+        r"(invalid input [^:]*: )\".*\"()",
+        r"(Key \([^)]*\)=)\(.*\)()",
+        r"(Failing row contains )\(.*\)()",
+    ):
+        text = re.sub(pattern, r"\1…\2", text, flags=re.DOTALL)
     return re.sub(r"[\w.+-]+@[\w.-]+", "…@…", text)
 
 

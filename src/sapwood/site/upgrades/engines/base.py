@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -158,6 +159,28 @@ def same(first: Fingerprint, second: Fingerprint) -> str:
     """What differs between two fingerprints, by name only; empty when nothing does."""
     names = sorted(name for name in {*first, *second} if tuple(first.get(name, ())) != tuple(second.get(name, ())))
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")  # noqa: PLR2004
+
+
+def same_release(first: str, second: str) -> bool:
+    """Whether two servers are of one release, patch levels apart, so that one speaks for the other."""
+
+    def release(version: str) -> tuple[str, ...]:
+        numbers = version.split("-", maxsplit=1)[0].split(" ", maxsplit=1)[0].split(".")
+        # Since 10 PostgreSQL counts releases by one number of two; MySQL, MariaDB and SQLite by two of three.
+        return (str("mariadb" in version.lower()), *numbers[:-1])
+
+    return release(first) == release(second)
+
+
+def without_values(statement: str) -> str:
+    """A statement without the values in it: they may be data about people."""
+    text = re.sub(
+        r"""'(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.)*"|\$(\w*)\$.*?\$\1\$|\b\d[\w.]*\b""",
+        "?",
+        statement[:2000],
+        flags=re.DOTALL,
+    )
+    return " ".join(re.sub(r"['\"].*", "?", text, flags=re.DOTALL).split())[:300]
 
 
 def seal(fresh: Path, path: Path, technique: str, seconds: float, fingerprint: Fingerprint) -> Backup:

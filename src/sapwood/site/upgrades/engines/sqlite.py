@@ -53,8 +53,7 @@ class SQLite:
             with contextlib.suppress(sqlite3.OperationalError):
                 sizes = dict(
                     connection.execute(
-                        "SELECT m.tbl_name, SUM(s.pgsize) FROM sqlite_master m "
-                        "JOIN dbstat s ON s.name = m.name GROUP BY 1"
+                        "SELECT m.tbl_name, SUM(s.pgsize) FROM sqlite_master m JOIN dbstat s USING (name) GROUP BY 1"
                     )
                 )
             return {

@@ -6,14 +6,19 @@ import sys
 import sysconfig
 import textwrap
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from sapwood.site.upgrades.data import DatabaseUrl
+
+SQLITE = '{"ENGINE": "django.db.backends.sqlite3", "NAME": "nowhere.sqlite3"}'
 SETTINGS = """
 SECRET_KEY = "x"
 INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "shop"]
 USE_TZ = True
-DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "nowhere.sqlite3"}}
+DATABASES = {"default": DATABASE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 print("settings may print")
 """
@@ -51,17 +56,39 @@ python = "./new/bin/python"
 class Campus:
     """A folder with a subject file, two environments and a database with rows."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, url: DatabaseUrl | None = None) -> None:
+        self.folder, self.url = folder, url
         self.subject = folder / "campus.toml"
         self.subject.write_text(SUBJECT)
-        (folder / "campus_settings.py").write_text(SETTINGS)
+        if url is None:
+            (folder / "campus_settings.py").write_text(f"DATABASE = {SQLITE}\n{SETTINGS}")
+        else:
+            self._on_server(url)
         (folder / "data").mkdir()
         self.database = folder / "data" / "campus.sqlite3"
         for side in ("old", "new"):
             self._environment(side)
             self.models(side)
             self.migration(side, "0001_initial", FIRST)
+
+    def _on_server(self, url: DatabaseUrl) -> None:
+        """Settings as operators write them, some of which would lead a careless rehearsal back to production."""
+        database: dict[str, Any] = {name: value for name, value in url.as_django().items() if name.isupper()}
+        database["ENGINE"] = f"django.db.backends.{url.vendor}"
+        before = ""
+        if url.vendor == "mysql":
+            before = "import pymysql\npymysql.install_as_MySQLdb()\n"
+            options = {
+                "unix_socket": url.socket,
+                "charset": "utf8mb4",
+                "init_command": "SET sql_mode='STRICT_ALL_TABLES'",
+            }
+        else:
+            options = {"sslmode": "prefer", "passfile": "/nonexistent/production"}
+        text = f"{before}DATABASE = {database | {'OPTIONS': options}}\n{SETTINGS}"
+        (self.folder / "campus_settings.py").write_text(text)
+        address = f"{url.vendor}://{url.user}:{url.password}@/{url.name}?socket={quote(url.socket, safe='')}"
+        self.subject.write_text(SUBJECT.replace("sqlite:///data/campus.sqlite3", address))
 
     def _environment(self, side: str) -> None:
         # What `python -m venv --without-pip` makes, in a hundredth of the time.
@@ -93,7 +120,8 @@ class Campus:
         """Run code of the campus's own in production, as an operator's own scripts would."""
         setup = f"""
             import campus_settings, django
-            campus_settings.DATABASES["default"]["NAME"] = {str(self.database)!r}
+            if {self.url is None}:
+                campus_settings.DATABASES["default"]["NAME"] = {str(self.database)!r}
             django.setup()
             from django.core.management import call_command
             from shop.models import Product
@@ -115,7 +143,11 @@ class Campus:
 def campus(tmp_path):
     """A campus in production with a hundred products."""
     (tmp_path / "campus").mkdir()
-    made = Campus(tmp_path / "campus")
+    return opened(Campus(tmp_path / "campus"))
+
+
+def opened(made: Campus) -> Campus:
+    """Put a campus into production."""
     made.run(
         "old",
         """

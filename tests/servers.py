@@ -1,0 +1,54 @@
+"""Private MariaDB and PostgreSQL servers for the tests, from Debian's packages: no service, no port.
+
+Their fixtures are imported by the conftest.py of whoever needs them. Where a server is missing, its tests are skipped
+with a reason, which in CI is a failure.
+"""
+
+import dataclasses
+import secrets
+
+import pytest
+
+from sapwood.site.upgrades.data import DatabaseUrl
+from sapwood.site.upgrades.engines import servers
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(tmp_path_factory):
+    """A MariaDB of this run; the address of its administrator."""
+    if servers.program("mariadbd") is None or servers.program("mariadb-backup") is None:
+        pytest.skip("MariaDB is not installed (Debian: mariadb-server, mariadb-backup)")
+    folder = tmp_path_factory.mktemp("mariadb")
+    options = {
+        "innodb-buffer-pool-size": "64M",
+        "innodb-log-file-size": "16M",
+        "innodb-flush-log-at-trx-commit": "0",
+        "character-set-server": "utf8mb4",
+        "collation-server": "utf8mb4_unicode_ci",
+    }
+    with servers.home(folder, servers.owner_for("mysql")) as place:
+        servers.mariadb_install(place, options)
+        with servers.mariadb(place, folder, options) as url:
+            yield url
+
+
+@pytest.fixture
+def mariadb(mariadb_server):
+    """An empty database on it, dropped afterwards."""
+    from sapwood.site.upgrades.engines import mysql
+
+    url = dataclasses.replace(mariadb_server, name=f"campus_{secrets.token_hex(4)}")
+    mysql._run(mariadb_server, f"CREATE DATABASE {url.name}")
+    yield url
+    mysql._run(mariadb_server, f"DROP DATABASE IF EXISTS {url.name}")
+
+
+def execute(url: DatabaseUrl, *statements: str):
+    """Run statements in a session of their own, without modes or time limits; the last one's rows."""
+    import pymysql
+
+    where = {"unix_socket": url.socket, "user": url.user, "password": url.password, "database": url.name}
+    with pymysql.connect(**where, charset="utf8mb4", autocommit=True) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        return cursor.fetchall()
