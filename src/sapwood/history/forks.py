@@ -21,7 +21,7 @@ from sapwood.history import merging
 from sapwood.history.leaves import ForkedApp, forked_app, is_migration
 from sapwood.history.merging import Conflict
 from sapwood.history.patches import changes, equivalents
-from sapwood.history.repositories import Source, Unreadable, shown_name, shown_subject
+from sapwood.history.repositories import Source, Unreadable, shown_name, shown_path, shown_subject
 
 MAX_CARRIED = 10_000
 QUOTES = "'\""  # around the message of a KeyError
@@ -167,10 +167,10 @@ def fork_status(
     source = Source(repo)
     tips = {"head": source.commit(head), "upstream": source.commit(upstream), "target": source.commit(target)}
     unknown = ForkStatus(
-        repository=_text(str(repo)),
-        head=Point(_text(head), str(tips["head"].id)),
-        upstream=Point(_text(upstream), str(tips["upstream"].id)),
-        target=Point(_text(target), str(tips["target"].id)),
+        repository=shown_path(repo),
+        head=Point(shown_path(head), str(tips["head"].id)),
+        upstream=Point(shown_path(upstream), str(tips["upstream"].id)),
+        target=Point(shown_path(target), str(tips["target"].id)),
         verdict=Verdict.UNKNOWN,
     )
     try:
@@ -178,11 +178,7 @@ def fork_status(
     except Unreadable as error:
         return replace(unknown, reason=str(error))
     except (pygit2.GitError, KeyError, ValueError) as error:
-        return replace(unknown, reason=f"an object is missing or broken: {_text(str(error).strip(QUOTES))}")
-
-
-def _text(given: str) -> str:
-    return shown_name(given.encode("utf-8", "surrogateescape"))
+        return replace(unknown, reason=f"an object is missing or broken: {shown_path(str(error).strip(QUOTES))}")
 
 
 class _Reading:
