@@ -350,3 +350,31 @@ def test_hostile_names_and_messages_are_harmless(tmp_path):
     found = status(repo)
     assert kinds(found.conflicts) == {('"a\\n\\033[31m\\342\\200\\256\\377\\"\\\\.txt"', "content", "")}
     assert found.commits[0].subject == "]0;owned gnp.exe \N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(("seconds", "year"), [(0, 1970), (-5, 1969), (253402300800, 9999), (99999999999999999, 9999)])
+def test_a_commit_of_any_time_is_read(tmp_path, seconds, year):
+    repo = three_branches(tmp_path / "r", {"f": LINES}, target={"g": "g\n"}, fork={"f": edited(5, "mine")})
+    old = repo.raw("cat-file", "commit", "HEAD")
+    raw = b"".join(
+        line.rsplit(b" ", 2)[0] + f" {seconds} +0000\n".encode() if line.startswith(b"committer") else line
+        for line in old.splitlines(keepends=True)
+    )
+    forged = repo.git("hash-object", "-w", "-t", "commit", "--literally", "--stdin", given=raw)
+    [commit] = status(repo, head=forged).commits
+    assert commit.committed_at.year == year
+
+
+@pytest.mark.parametrize("entry", [b"100644 .git\0", b"100644 ..\0", b"7777777777777 f\0", b"\xffgarbage\0", b""])
+def test_a_tree_that_no_git_would_make_is_never_clean(tmp_path, entry):
+    repo = three_branches(tmp_path / "r", {"f": LINES}, target={"f": edited(5, "theirs")})
+    blob = repo.git("hash-object", "-w", "--stdin", given=b"hostile")
+    given = entry + bytes.fromhex(blob)
+    tree = repo.git("hash-object", "-w", "-t", "tree", "--literally", "--stdin", given=given)
+    raw = repo.raw("cat-file", "commit", "main").split(b"\n", 1)[1].replace(b"author", b"parent %b\nauthor", 1)
+    raw = f"tree {tree}\n".encode() + raw.replace(b"%b", repo.git("rev-parse", "main").encode())
+    forged = repo.git("hash-object", "-w", "-t", "commit", "--literally", "--stdin", given=raw)
+    for head, target in ((forged, "target"), ("target", forged)):
+        found = status(repo, head=head, target=target)
+        assert found.verdict == Verdict.UNKNOWN
+        assert found.reason.startswith("an object is missing or broken: ")
