@@ -18,7 +18,6 @@ from sapwood.core.errors import SapwoodError
 from sapwood.core.markup.text import clean_text, safe_characters
 
 MAX_SUBJECT = 200
-MAX_ALTERNATES = 20
 CACHE_BYTES: Final = 64_000_000
 FIRST: Final = 100  # above the priorities of libgit2's own backends, so that it is asked and written before them
 TREE_MODE: Final = 0o040000
@@ -125,8 +124,7 @@ class Source:
         self.memory = Memory(self.repo)
         objects = pygit2.Odb()
         objects.add_backend(self.memory, FIRST)
-        for folder in _object_folders(self.repo):
-            objects.add_disk_alternate(str(folder))
+        objects.add_disk_alternate(str(_common_folder(self.repo) / "objects"))  # and the alternates of that
         self.trial.set_odb(objects)
 
     def commit(self, ref: str) -> pygit2.Commit:
@@ -163,23 +161,11 @@ def _open(path: Path) -> pygit2.Repository:
         ) from error
 
 
-def _object_folders(repo: pygit2.Repository) -> list[Path]:
-    """The repository's folder of objects and its alternates (see gitrepository-layout), in the order that git reads."""
-    git_dir = Path(repo.path)
-    common = git_dir / "commondir"  # a worktree's own folder points to the one that it shares
-    if common.is_file():
-        git_dir = git_dir / os.fsdecode(common.read_bytes().strip())
-    found = [git_dir / "objects"]
-    for folder in found:
-        listed = folder / "info" / "alternates"
-        lines = listed.read_bytes().splitlines() if listed.is_file() else []
-        for line in lines:
-            other = folder / os.fsdecode(line)
-            if line and not line.startswith(b"#") and other.is_dir() and other not in found:
-                found.append(other)
-        if len(found) > MAX_ALTERNATES:
-            break
-    return found
+def _common_folder(repo: pygit2.Repository) -> Path:
+    """Where the objects are: a worktree's own folder points to the one that it shares (see gitrepository-layout)."""
+    folder = Path(repo.path)
+    shared = folder / "commondir"
+    return folder / os.fsdecode(shared.read_bytes().strip()) if shared.is_file() else folder
 
 
 def shown_name(name: bytes) -> str:
