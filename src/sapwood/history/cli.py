@@ -1,6 +1,5 @@
 """`sapwood fork`: what a fork carries, and what that means for a target."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from sapwood.core.commands import Exit, emit, json_option
 from sapwood.core.errors import SapwoodError
 from sapwood.history.forks import EXITS, CarriedCommit, ForkStatus, State, Verdict, fork_status
 from sapwood.history.merging import Conflict
-from sapwood.history.repositories import shown_name
+from sapwood.history.repositories import shown_path
 
 EVERY_S: Final = 2.0  # a progress line that often, no oftener
 WORDS = {
@@ -62,7 +61,7 @@ def _exit(found: list[ForkStatus | SapwoodError]) -> int:
 def _as_data(repo: Path, one: ForkStatus | SapwoodError) -> dict[str, Any]:
     if isinstance(one, ForkStatus):
         return {**one.to_dict(), "error": None}
-    return {"repository": _shown(repo), "error": one.as_dict()}
+    return {"repository": shown_path(repo), "error": one.as_dict()}
 
 
 def _progress(repo: Path) -> Callable[[str, int], None]:
@@ -72,18 +71,14 @@ def _progress(repo: Path) -> Callable[[str, int], None]:
         nonlocal said_at
         if time.monotonic() - said_at >= EVERY_S:
             said_at = time.monotonic()
-            click.echo(f"· {_shown(repo)}: {done:,} {what}", err=True)
+            click.echo(f"· {shown_path(repo)}: {done:,} {what}", err=True)
 
     return progress
 
 
-def _shown(repo: Path) -> str:
-    return shown_name(os.fsencode(repo))
-
-
 def _lines(repo: Path, one: ForkStatus | SapwoodError) -> Iterator[str]:
     if isinstance(one, SapwoodError):
-        yield f"{_shown(repo)}: error [{one.code}] {one.message}. {one.hint}".rstrip()
+        yield f"{shown_path(repo)}: error [{one.code}] {one.message}. {one.hint}".rstrip()
         return
     yield f"{one.repository}: {one.verdict}{f' ({one.reason})' if one.reason else ''}"
     if one.base:

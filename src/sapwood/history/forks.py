@@ -8,7 +8,7 @@ told once); and the fork as a whole is merged with the target, from where it lef
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,10 @@ from sapwood.history import merging
 from sapwood.history.leaves import ForkedApp, forked_app, is_migration
 from sapwood.history.merging import Conflict
 from sapwood.history.patches import changes, equivalents
-from sapwood.history.repositories import Source, Unreadable, shown_name, shown_subject
+from sapwood.history.repositories import Source, Unreadable, shown_name, shown_path, shown_subject
 
 MAX_CARRIED = 10_000
-QUOTES = "'\""  # around the message of a KeyError
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 Progress = Callable[[str, int], None]
 
 _PINS = re.compile(
@@ -167,10 +167,10 @@ def fork_status(
     source = Source(repo)
     tips = {"head": source.commit(head), "upstream": source.commit(upstream), "target": source.commit(target)}
     unknown = ForkStatus(
-        repository=_text(str(repo)),
-        head=Point(_text(head), str(tips["head"].id)),
-        upstream=Point(_text(upstream), str(tips["upstream"].id)),
-        target=Point(_text(target), str(tips["target"].id)),
+        repository=shown_path(repo),
+        head=Point(shown_path(head), str(tips["head"].id)),
+        upstream=Point(shown_path(upstream), str(tips["upstream"].id)),
+        target=Point(shown_path(target), str(tips["target"].id)),
         verdict=Verdict.UNKNOWN,
     )
     try:
@@ -178,11 +178,19 @@ def fork_status(
     except Unreadable as error:
         return replace(unknown, reason=str(error))
     except (pygit2.GitError, KeyError, ValueError) as error:
-        return replace(unknown, reason=f"an object is missing or broken: {_text(str(error).strip(QUOTES))}")
+        return replace(unknown, reason=f"an object is missing or broken: {_why(error)}")
 
 
-def _text(given: str) -> str:
-    return shown_name(given.encode("utf-8", "surrogateescape"))
+def _why(error: Exception) -> str:
+    return shown_name(str(error.args[0] if error.args else error).encode("utf-8", "surrogateescape"))
+
+
+def _instant(seconds: int) -> datetime:
+    """A commit's time, which its author chose: what no calendar holds becomes the last or first that it does."""
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+    except OverflowError:
+        return LAST if seconds > 0 else FIRST
 
 
 class _Reading:
@@ -280,7 +288,7 @@ class _Reading:
                 CarriedCommit(
                     str(oid),
                     shown_subject(commit),
-                    datetime.fromtimestamp(commit.commit_time, UTC),
+                    _instant(commit.commit_time),
                     state,
                     equivalent=str(same.get(oid, "")),
                     conflicts=conflicts,

@@ -18,12 +18,13 @@ from sapwood.core.errors import SapwoodError
 from sapwood.core.markup.text import clean_text, safe_characters
 
 MAX_SUBJECT = 200
-MAX_ALTERNATES = 20
+CACHE_BYTES: Final = 64_000_000
 FIRST: Final = 100  # above the priorities of libgit2's own backends, so that it is asked and written before them
 TREE_MODE: Final = 0o040000
 
 # Clones made with --filter open like others: what they lack is then said for the object that is needed.
 pygit2.settings.set_extensions(["partialclone"])
+pygit2.settings.cache_max_size(CACHE_BYTES)
 
 
 class NotARepositoryError(SapwoodError):
@@ -123,8 +124,7 @@ class Source:
         self.memory = Memory(self.repo)
         objects = pygit2.Odb()
         objects.add_backend(self.memory, FIRST)
-        for folder in _object_folders(self.repo):
-            objects.add_disk_alternate(str(folder))
+        objects.add_disk_alternate(str(_common_folder(self.repo) / "objects"))  # and the alternates of that
         self.trial.set_odb(objects)
 
     def commit(self, ref: str) -> pygit2.Commit:
@@ -133,9 +133,11 @@ class Source:
             return self.repo.revparse_single(ref).peel(pygit2.Commit)
         except (KeyError, ValueError, pygit2.GitError) as error:
             if ref == "HEAD" and self.repo.head_is_unborn:
-                raise NoSuchRefError(f"{self.path} has no commits", hint="Fetch its branches first.") from error
+                raise NoSuchRefError(
+                    f"{shown_path(self.path)} has no commits", hint="Fetch its branches first."
+                ) from error
             raise NoSuchRefError(
-                f"{self.path} has no commit named {clean_text(ref, MAX_SUBJECT)}",
+                f"{shown_path(self.path)} has no commit named {clean_text(ref, MAX_SUBJECT)}",
                 hint="See 'git branch --all' and 'git tag'; fetch the remote that has it.",
             ) from error
 
@@ -147,31 +149,23 @@ def _open(path: Path) -> pygit2.Repository:
         why = clean_text(str(error), MAX_SUBJECT)
         if "not owned" in why:
             raise ForeignRepositoryError(
-                f"{path} belongs to another user",
+                f"{shown_path(path)} belongs to another user",
                 hint="If you trust it: git config --global --add safe.directory, followed by its path.",
             ) from error
         if not path.exists() or "not found" in why.lower():
-            raise NotARepositoryError(f"{path} is not a git repository", hint="Name the folder of a clone.") from error
-        raise NotARepositoryError(f"{path} cannot be read: {why}", hint="See 'git fsck' in that folder.") from error
+            raise NotARepositoryError(
+                f"{shown_path(path)} is not a git repository", hint="Name the folder of a clone."
+            ) from error
+        raise NotARepositoryError(
+            f"{shown_path(path)} cannot be read: {why}", hint="See 'git fsck' in that folder."
+        ) from error
 
 
-def _object_folders(repo: pygit2.Repository) -> list[Path]:
-    """The repository's folder of objects and its alternates (see gitrepository-layout), in the order that git reads."""
-    git_dir = Path(repo.path)
-    common = git_dir / "commondir"  # a worktree's own folder points to the one that it shares
-    if common.is_file():
-        git_dir = git_dir / os.fsdecode(common.read_bytes().strip())
-    found = [git_dir / "objects"]
-    for folder in found:
-        listed = folder / "info" / "alternates"
-        lines = listed.read_bytes().splitlines() if listed.is_file() else []
-        for line in lines:
-            other = folder / os.fsdecode(line)
-            if line and not line.startswith(b"#") and other.is_dir() and other not in found:
-                found.append(other)
-        if len(found) > MAX_ALTERNATES:
-            break
-    return found
+def _common_folder(repo: pygit2.Repository) -> Path:
+    """Where the objects are: a worktree's own folder points to the one that it shares (see gitrepository-layout)."""
+    folder = Path(repo.path)
+    shared = folder / "commondir"
+    return folder / os.fsdecode(shared.read_bytes().strip()) if shared.is_file() else folder
 
 
 def shown_name(name: bytes) -> str:
@@ -184,6 +178,11 @@ def shown_name(name: bytes) -> str:
         return text
     plain = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\"}
     return '"' + "".join(plain.get(b) or (chr(b) if 32 <= b < 127 else f"\\{b:03o}") for b in name) + '"'  # noqa: PLR2004 - printable ASCII
+
+
+def shown_path(path: Path | str) -> str:
+    """A path or a name that somebody typed, shown as a file's name is."""
+    return shown_name(os.fsencode(path))
 
 
 def shown_subject(commit: pygit2.Commit) -> str:

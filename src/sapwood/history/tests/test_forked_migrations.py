@@ -54,6 +54,12 @@ def test_of_a_chain_of_the_forks_own_the_last_one_is_the_leaf(tmp_path):
     assert app.fork_leaves == ("0004_mine_too",)
 
 
+def test_a_leaf_that_both_have_is_the_targets(tmp_path):
+    shared = {"0003_shared": migration("0002_price")}
+    [app] = status(tmp_path, shared, shared | {"0003_mine": migration("0002_price")}).forked_migrations
+    assert (app.fork_leaves, app.target_leaves) == (("0003_mine",), ("0003_shared",))
+
+
 @pytest.mark.parametrize(
     ("target", "fork"),
     [
@@ -105,7 +111,8 @@ def test_a_fork_that_removes_what_others_need_is_bad_news(tmp_path):
 
 def test_an_app_is_known_by_the_label_that_it_declares(tmp_path):
     """Its folder is `store`; without the label no dependency would be its own, and each migration a leaf."""
-    chain = {"0001_initial": migration(app="tills"), "0002_price": migration("0001_initial", app="tills")}
+    more = [("auth", "0001_initial")] * 3  # as often as its own, and called like its own first one
+    chain = {"0001_initial": migration(app="tills"), "0002_price": migration("0001_initial", *more, app="tills")}
     mine = {"0003_mine": migration("0002_price", app="tills")}
     apps = 'class Store(AppConfig):\n    name = "campus.store"\n    label = "tills"\n'
     found = status(tmp_path, {}, mine, base=chain, at="store", more={"store/apps.py": apps})

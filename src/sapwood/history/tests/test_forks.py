@@ -6,7 +6,7 @@ import pytest
 
 from sapwood.history.forks import State, Verdict, fork_status
 from sapwood.history.merging import pick
-from sapwood.history.repositories import NoSuchRefError, NotARepositoryError, Source
+from sapwood.history.repositories import NoSuchRefError, NotARepositoryError, Source, shown_name
 from sapwood.history.tests.repositories import LINES, Repository, everything, three_branches
 
 
@@ -286,6 +286,8 @@ def test_missing_objects_are_not_known(tmp_path):
     repo.git("clone", "-q", "--bare", "--filter=blob:none", f"file://{repo.path}", str(tmp_path / "partial"))
     oid = repo.git("rev-parse", "target:f")
     (repo.path / ".git" / "objects" / oid[:2] / oid[2:]).unlink()
+    # Older gits note a partial clone by an extension too.
+    repo.git("-C", str(tmp_path / "partial"), "config", "extensions.partialClone", "origin")
     for path in (repo.path, tmp_path / "partial"):
         found = fork_status(path, "main", "target", head="fork")
         assert found.verdict == Verdict.UNKNOWN
@@ -325,6 +327,7 @@ def test_what_is_no_repository_and_what_is_no_name(tmp_path):
     with pytest.raises(NotARepositoryError):
         fork_status(tmp_path / "nowhere", "main", "target")
     repo = three_branches(tmp_path / "r", {"f": LINES})
+    (repo.path / "sub").mkdir()
     with pytest.raises(NotARepositoryError):
         fork_status(repo.path / "sub", "main", "target")
     for ref in ("nowhere", "", "-x", "main:f", "a..b", "\udcff"):
@@ -350,3 +353,59 @@ def test_hostile_names_and_messages_are_harmless(tmp_path):
     found = status(repo)
     assert kinds(found.conflicts) == {('"a\\n\\033[31m\\342\\200\\256\\377\\"\\\\.txt"', "content", "")}
     assert found.commits[0].subject == "]0;owned gnp.exe \N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(("seconds", "year"), [(0, 1970), (-5, 1969), (253402300800, 9999), (99999999999999999, 9999)])
+def test_a_commit_of_any_time_is_read(tmp_path, seconds, year):
+    repo = three_branches(tmp_path / "r", {"f": LINES}, target={"g": "g\n"}, fork={"f": edited(5, "mine")})
+    old = repo.raw("cat-file", "commit", "HEAD")
+    raw = b"".join(
+        line.rsplit(b" ", 2)[0] + f" {seconds} +0000\n".encode() if line.startswith(b"committer") else line
+        for line in old.splitlines(keepends=True)
+    )
+    forged = repo.git("hash-object", "-w", "-t", "commit", "--literally", "--stdin", given=raw)
+    [commit] = status(repo, head=forged).commits
+    assert commit.committed_at.year == year
+
+
+@pytest.mark.parametrize("entry", [b"100644 .git\0", b"100644 ..\0", b"7777777777777 f\0", b"\xffgarbage\0", b""])
+def test_a_tree_that_no_git_would_make_is_never_clean(tmp_path, entry):
+    repo = three_branches(tmp_path / "r", {"f": LINES}, target={"f": edited(5, "theirs")})
+    blob = repo.git("hash-object", "-w", "--stdin", given=b"hostile")
+    given = entry + bytes.fromhex(blob)
+    tree = repo.git("hash-object", "-w", "-t", "tree", "--literally", "--stdin", given=given)
+    raw = repo.raw("cat-file", "commit", "main").split(b"\n", 1)[1].replace(b"author", b"parent %b\nauthor", 1)
+    raw = f"tree {tree}\n".encode() + raw.replace(b"%b", repo.git("rev-parse", "main").encode())
+    forged = repo.git("hash-object", "-w", "-t", "commit", "--literally", "--stdin", given=raw)
+    for head, target in ((forged, "target"), ("target", forged)):
+        found = status(repo, head=head, target=target)
+        assert found.verdict == Verdict.UNKNOWN
+        assert found.reason.startswith("an object is missing or broken: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"src/f.py", "src/f.py"),
+        ("ملف ünï.txt".encode(), "ملف ünï.txt"),
+        (b"", '""'),
+        (b"\xff", '"\\377"'),
+        ("looks\u3164empty".encode(), '"looks\\343\\205\\244empty"'),
+        (("a" + "\u0300" * 9).encode(), '"a' + "\\314\\200" * 9 + '"'),
+    ],
+)
+def test_a_name_is_shown_as_it_is_or_quoted(name, shown):
+    assert shown_name(name) == shown
+
+
+def test_a_merge_of_the_target_is_no_equivalent(tmp_path):
+    """Git compares no merges either; what it brought is told by the commits on its branch."""
+    repo = three_branches(tmp_path / "r", {"f": LINES}, fork={"f": edited(5, "mine")})
+    repo.branch("topic", "target")
+    repo.commit("half", {"f": edited(5, "half of mine")})
+    repo.commit("whole", {"f": edited(5, "mine")})
+    repo.checkout("target")
+    repo.git("merge", "-q", "--no-ff", "--no-edit", "topic")
+    assert repo.git("cherry", "target", "fork", "main")[0] == "+"
+    found = status(repo, head="fork")
+    assert (found.commits[0].state, found.verdict) == (State.CARRIED, Verdict.CLEAN)
