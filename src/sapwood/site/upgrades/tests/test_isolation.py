@@ -15,9 +15,12 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from sapwood.core.commands import harmless
 from sapwood.core.jobs import JOBS, RECURRING
 from sapwood.site.upgrades import api, isolation
+from sapwood.site.upgrades.cli import upgrade
 from sapwood.site.upgrades.data import DatabaseUrl, Verdict
 from sapwood.site.upgrades.drivers import django, running
 from sapwood.site.upgrades.isolation import Kind, Level
@@ -440,3 +443,28 @@ def test_sweeping_follows_no_link_and_leaves_the_living(tmp_path, monkeypatch):
         assert not (work / "shadow-link").is_symlink()
     assert (precious / "thesis").exists()
     assert RECURRING["upgrades.sweep"].interval == dt.timedelta(hours=1)
+
+
+def test_hostile_names_are_shown_and_never_acted_on(campus, tmp_path, monkeypatch):
+    """The names of fields and migrations are those of a stranger: on a page they are text, on a terminal too."""
+    monkeypatch.setenv("SAPWOOD_VAR", str(tmp_path / "var"))
+    name = "0002_<img src=x onerror=alert(1)>\x1b]0;owned\x07\u202e"
+    _migration(campus, "raise RuntimeError('<script>alert(2)</script>\\x1b[2J\\x9b2J')", name)
+    campus.subject.write_text(campus.subject.read_text().replace('"campus"', '"<b>campus</b>\\u001b[31m"', 1))
+    command = ["rehearse", str(campus.subject), "--report", str(tmp_path / "report")]
+    for more in ([], ["--json"]):
+        result = CliRunner().invoke(upgrade, command + more)
+        assert result.exit_code == 3, result.output
+        assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(result.stdout + result.stderr)
+    assert json.loads(result.stdout)["migrations"][0]["name"] == name
+    page = (tmp_path / "report" / "rehearsal.html").read_text()
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert "&lt;script&gt;alert(2)&lt;/script&gt;" in page
+    assert not any(words in page for words in ("<img", "<script", "<b>campus"))
+
+
+def test_settings_that_raise_anything_are_one_harmless_line(campus, work):
+    _settings(campus, "class Odd(BaseException): pass\nraise Odd('\\x1b[2Jgone')\n")
+    with pytest.raises(running.InsideError) as caught:
+        _facts(campus, work)
+    assert harmless(str(caught.value.message)) == "Odd: \N{REPLACEMENT CHARACTER}[2Jgone"
