@@ -23,7 +23,7 @@ class Exit(IntEnum):
 
 
 # What a terminal acts on instead of showing it: control characters, and overrides of the direction of writing.
-_ACTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_ACTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 
 
 def harmless(text: str) -> str:
