@@ -11,7 +11,7 @@ import click
 from typing_extensions import override
 
 from sapwood import __version__
-from sapwood.core.commands import Exit
+from sapwood.core.commands import Exit, harmless
 from sapwood.core.errors import SapwoodError, UsageError
 from sapwood.core.paths import role_dir, var_dir
 
@@ -177,7 +177,8 @@ def _fail(code: str, message: str, hint: str, exit_code: int, *, as_json: bool) 
     if as_json:
         click.echo(json.dumps({"error": {"code": code, "message": message, "hint": hint}}, ensure_ascii=False))
     line = " ".join(message.split())
-    click.echo(f"sapwood: error [{code}] {line}{'' if line.endswith('.') else '.'} {hint}".rstrip(), err=True)
+    line = f"sapwood: error [{code}] {line}{'' if line.endswith('.') else '.'} {hint}".rstrip()
+    click.echo(harmless(line), err=True)
     sys.exit(exit_code)
 
 

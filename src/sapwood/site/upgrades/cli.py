@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from sapwood.core.clock import system_clock
-from sapwood.core.commands import Exit, emit, json_option
+from sapwood.core.commands import Exit, emit, harmless, json_option
 from sapwood.core.paths import role_dir
 from sapwood.site.upgrades import api
 from sapwood.site.upgrades.data import PendingMigration
@@ -127,7 +127,7 @@ def _work() -> Path:
 
 
 def _say(*, quiet: bool) -> Callable[[str], None]:
-    return lambda line: click.echo(f"· {line}", err=quiet)
+    return lambda line: click.echo(harmless(f"· {line}"), err=quiet)
 
 
 def _line(migration: PendingMigration) -> str:

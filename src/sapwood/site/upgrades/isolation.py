@@ -25,7 +25,7 @@ from typing import Any, Final
 from sapwood.site.upgrades.data import DatabaseUrl
 
 CONFINE: Final = Path(__file__).with_name("confine.py")
-MARK: Final = "SAPWOOD_REHEARSAL"
+MARK: Final = "_SAPWOOD_RUN"
 # Where Debian's packages put their sockets; whatever else listens on a path is found in /proc/net/unix.
 RUNTIME: Final = (Path("/run"), Path("/var/run"))
 SHARED: Final = (Path("/tmp"), Path("/var/tmp"), Path("/var/lib/mysql"))  # noqa: S108 - not used as scratch

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -15,9 +16,12 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from sapwood.core.commands import harmless
 from sapwood.core.jobs import JOBS, RECURRING
 from sapwood.site.upgrades import api, isolation
+from sapwood.site.upgrades.cli import upgrade
 from sapwood.site.upgrades.data import DatabaseUrl, Verdict
 from sapwood.site.upgrades.drivers import django, running
 from sapwood.site.upgrades.isolation import Kind, Level
@@ -53,14 +57,29 @@ def started(family, address):
 """
 
 
+@pytest.fixture(scope="module")
+def namespaces():
+    """Namespaces, where the kernel gives any: then the probe must find them, or it would hide a defect of ours."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    plain = "mount -t tmpfs tmpfs /mnt && mount -t proc proc /proc"
+    command = ["unshare", *user, "--mount", "--net", "--pid", "--ipc", "--fork", "sh", "-c", plain]
+    given = shutil.which("unshare") and not subprocess.run(command, check=False, capture_output=True).returncode
+    isolation.probe.cache_clear()
+    found = isolation.probe()
+    if not given:
+        assert (found.kind, bool(found.why)) == (Kind.PROCESS, True)
+        pytest.skip(f"the kernel lets no interpreter have namespaces here: {found.why}")
+    assert found.kind is Kind.NAMESPACES, found.why
+
+
 @pytest.fixture(params=[Kind.NAMESPACES, Kind.PROCESS])
 def kind(request, monkeypatch):
     """With namespaces, and as where the kernel gives none."""
-    isolation.probe.cache_clear()
-    if request.param is Kind.PROCESS:
+    if request.param is Kind.NAMESPACES:
+        request.getfixturevalue("namespaces")
+    else:
         monkeypatch.setattr(isolation, "_trial", lambda ability: "unshare failed: Operation not permitted")
-    elif isolation.probe().kind is not Kind.NAMESPACES:
-        pytest.skip(f"no interpreter can be confined here: {isolation.probe().why}")
+    isolation.probe.cache_clear()
     yield request.param
     isolation.probe.cache_clear()
 
@@ -164,9 +183,7 @@ def test_a_migration_reaches_production_by_no_way(campus, rehearse, production, 
     assert "was held back, and it failed" in found.reasons[0]
 
 
-def test_there_is_no_way_out_of_the_namespaces(campus, rehearse):
-    if isolation.probe().kind is not Kind.NAMESPACES:
-        pytest.skip(f"no interpreter can be confined here: {isolation.probe().why}")
+def test_there_is_no_way_out_of_the_namespaces(campus, rehearse, namespaces):
     body = f"""
         def sh(line):
             subprocess.run(["/bin/sh", "-c", line], check=True, capture_output=True)
@@ -344,9 +361,7 @@ def test_production_read_over_a_network_is_the_only_open_door(tmp_path):
     assert "--net" not in isolation.wrap(["true"], reading, isolation.Ability(Kind.NAMESPACES))
 
 
-def test_the_socket_of_the_shadow_stays_in_reach(tmp_path):
-    if isolation.probe().kind is not Kind.NAMESPACES:
-        pytest.skip(f"no interpreter can be confined here: {isolation.probe().why}")
+def test_the_socket_of_the_shadow_stays_in_reach(tmp_path, namespaces):
     (tmp_path / "scratch").mkdir()
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as other:
         listener.bind(str(tmp_path / "shadow.sock"))
@@ -371,17 +386,15 @@ for name in ("shadow", "other"):
 
 
 @pytest.mark.parametrize("mode", ["at rest", "in use"])
-def test_a_database_in_wal_mode_is_read_though_nothing_can_be_written_beside_it(campus, work, mode):
-    import sqlite3
-
+def test_a_database_in_wal_mode_is_read_though_nothing_can_be_written_beside_it(campus, work, namespaces, mode):
     with contextlib.closing(sqlite3.connect(campus.database)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("UPDATE shop_product SET title = 'changed'")
         connection.commit()
-        if mode == "in use":
-            assert _facts(campus, work)["databases"]["default"]["vendor"] == "sqlite"
-    if mode == "at rest":
-        assert _facts(campus, work)["databases"]["default"]["vendor"] == "sqlite"
+        if mode == "at rest":
+            connection.close()
+        assert campus.database.with_name("campus.sqlite3-wal").exists() == (mode == "in use")
+        assert not api.make_plan(api.read_subject(campus.subject), work).problems
 
 
 def test_after_kill_nothing_is_left(campus, work, kind, tmp_path):
@@ -440,3 +453,28 @@ def test_sweeping_follows_no_link_and_leaves_the_living(tmp_path, monkeypatch):
         assert not (work / "shadow-link").is_symlink()
     assert (precious / "thesis").exists()
     assert RECURRING["upgrades.sweep"].interval == dt.timedelta(hours=1)
+
+
+def test_hostile_names_are_shown_and_never_acted_on(campus, tmp_path, monkeypatch):
+    """The names of fields and migrations are those of a stranger: on a page they are text, on a terminal too."""
+    monkeypatch.setenv("SAPWOOD_VAR", str(tmp_path / "var"))
+    name = "0002_<img src=x onerror=alert(1)>\x1b]0;owned\x07\u202e"
+    _migration(campus, "raise RuntimeError('<script>alert(2)</script>\\x1b[2J\\x9b2J')", name)
+    campus.subject.write_text(campus.subject.read_text().replace('"campus"', '"<b>campus</b>\\u001b[31m"', 1))
+    command = ["rehearse", str(campus.subject), "--report", str(tmp_path / "report")]
+    for more in ([], ["--json"]):
+        result = CliRunner().invoke(upgrade, command + more)
+        assert result.exit_code == 3, result.output
+        assert not {"\x1b", "\x07", "\x9b", "\u202e"} & set(result.stdout + result.stderr)
+    assert json.loads(result.stdout)["migrations"][0]["name"] == name
+    page = (tmp_path / "report" / "rehearsal.html").read_text()
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert "&lt;script&gt;alert(2)&lt;/script&gt;" in page
+    assert not any(words in page for words in ("<img", "<script", "<b>campus"))
+
+
+def test_settings_that_raise_anything_are_one_harmless_line(campus, work):
+    _settings(campus, "class Odd(BaseException): pass\nraise Odd('\\x1b[2Jgone')\n")
+    with pytest.raises(running.InsideError) as caught:
+        _facts(campus, work)
+    assert harmless(str(caught.value.message)) == "Odd: \N{REPLACEMENT CHARACTER}[2Jgone"
