@@ -45,7 +45,8 @@ _PLAIN: Mapping[str, tuple[str, ...]] = {
 
 _ON_A_TABLE: Final = frozenset({
     "AddConstraint", "AddField", "AddIndex", "AlterField", "AlterIndexTogether", "AlterModelTable",
-    "AlterUniqueTogether", "DeleteModel", "RemoveConstraint", "RemoveField", "RemoveIndex", "RenameField", "RenameModel",
+    "AlterUniqueTogether", "DeleteModel", "RemoveConstraint", "RemoveField", "RemoveIndex", "RenameField",
+    "RenameModel",
 })  # fmt: skip
 
 

@@ -56,7 +56,8 @@ def test_nothing_breaks_running_code_on_a_table_that_it_does_not_know():
     changed = """
         migrations.AddField("a", "b", models.IntegerField()), migrations.AlterField("A", "b", models.TextField()),
         migrations.AddConstraint("a", models.UniqueConstraint(fields=["b"], name="u")),
-        migrations.RemoveField("a", "b"), migrations.RenameModel("A", "B"), migrations.RenameField("b", "c", "d"), migrations.DeleteModel("B"),
+        migrations.RemoveField("a", "b"), migrations.RenameModel("A", "B"), migrations.RenameField("b", "c", "d"),
+        migrations.DeleteModel("B"),
     """
     found = read(f"operations = [{made}, {changed}]")
     assert (found.classes, found.new) == (("expand",), {"a", "b"})
