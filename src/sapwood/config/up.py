@@ -140,6 +140,7 @@ def greeting(report: Mapping[str, Any]) -> str:
         f"\n  Site      {report['site']}\n            sign in once: {links['site']}"
         f"\n  Commons   {report['commons']}\n            sign in once: {links['commons']}"
         f"\n  Channel   {report['channel']}\n\n  {report['summary']}"
+        "\n  To see an upgrade rehearsed on real Open edX packages, in another terminal: .venv/bin/sapwood upgrade demo"
         "\n  Ctrl-C stops everything; 'make up' goes on where it was.\n"
     )
 

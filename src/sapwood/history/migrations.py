@@ -6,7 +6,7 @@ still runs, `unknown` is what parsing cannot decide, always with a reason.
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,6 +43,13 @@ _PLAIN: Mapping[str, tuple[str, ...]] = {
 }
 
 
+_ON_A_TABLE: Final = frozenset({
+    "AddConstraint", "AddField", "AddIndex", "AlterField", "AlterIndexTogether", "AlterModelTable",
+    "AlterUniqueTogether", "DeleteModel", "RemoveConstraint", "RemoveField", "RemoveIndex", "RenameField",
+    "RenameModel",
+})  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Operation:
     """One operation as it stands in the source. `where` is its line; `why` is there when a class is not certain."""
@@ -61,6 +68,7 @@ class Migration:
     """What one migration file declares. `reason` says why it could not be read, and then there are no operations.
 
     `dependencies_read` is false where its dependencies are there and computed, or the file could not be read at all.
+    `new` are the models, in lower case, whose tables it or an earlier one of the same upgrade makes.
     """
 
     operations: tuple[Operation, ...]
@@ -69,6 +77,7 @@ class Migration:
     atomic: bool = True
     reason: str = ""
     dependencies_read: bool = True
+    new: frozenset[str] = frozenset()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -80,8 +89,11 @@ class Migration:
         return tuple(name for name in order if name in found) or (NEUTRAL,)
 
 
-def read_migration(source: bytes) -> Migration:
-    """Parse one migration file. What cannot be parsed is `unknown` with a reason, never `neutral`."""
+def read_migration(source: bytes, *, new: Collection[str] = ()) -> Migration:
+    """Parse one migration file. What cannot be parsed is `unknown` with a reason, never `neutral`.
+
+    `new` names models, in lower case, whose tables the same upgrade makes earlier: running code knows nothing of them.
+    """
     if len(source) > MAX_SOURCE_BYTES:
         return _unread(f"larger than {MAX_SOURCE_BYTES:,} bytes")
     try:
@@ -90,7 +102,7 @@ def read_migration(source: bytes) -> Migration:
         return _unread(f"does not parse: {type(error).__name__}")
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == "Migration":
-            return _migration(node)
+            return _migration(node, set(new))
     return _unread("declares no class Migration")
 
 
@@ -98,14 +110,14 @@ def _unread(reason: str) -> Migration:
     return Migration((), reason=reason, dependencies_read=False)
 
 
-def _migration(node: ast.ClassDef) -> Migration:
+def _migration(node: ast.ClassDef, new: set[str]) -> Migration:
     values = dict(_assignments(node))
     operations = values.get("operations")
     reason = ""
     found: tuple[Operation, ...] = ()
     if operations is not None:
         if isinstance(operations, ast.List | ast.Tuple):
-            found = tuple(_operations(operations))
+            found = tuple(_operations(operations, new))
         else:
             reason = "its operations are computed"
     atomic = values.get("atomic")
@@ -116,6 +128,7 @@ def _migration(node: ast.ClassDef) -> Migration:
         atomic=not (isinstance(atomic, ast.Constant) and atomic.value is False),
         reason=reason,
         dependencies_read=all(_are_pairs(values.get(name)) for name in ("dependencies", "replaces")),
+        new=frozenset(new),
     )
 
 
@@ -151,22 +164,24 @@ def _are_pairs(node: ast.expr | None) -> bool:
     return isinstance(node, ast.List | ast.Tuple) and len(_pairs(node)) == len(written)
 
 
-def _operations(node: ast.List | ast.Tuple, depth: int = 0, *, state_only: bool = False) -> Iterator[Operation]:
+def _operations(
+    node: ast.List | ast.Tuple, new: set[str], depth: int = 0, *, state_only: bool = False
+) -> Iterator[Operation]:
     for item in node.elts:
         if not isinstance(item, ast.Call) or depth > MAX_DEPTH:
             yield Operation("?", (UNKNOWN,), getattr(item, "lineno", 0), why="an operation that is computed")
             continue
-        yield from _operation(item, depth, state_only=state_only)
+        yield from _operation(item, new, depth, state_only=state_only)
 
 
-def _operation(call: ast.Call, depth: int, *, state_only: bool) -> Iterator[Operation]:
+def _operation(call: ast.Call, new: set[str], depth: int, *, state_only: bool) -> Iterator[Operation]:
     kind = _name(call.func)
     given = _arguments(call, kind)
     if kind == "SeparateDatabaseAndState":
         for part, only in (("database_operations", False), ("state_operations", True)):
             nested = given.get(part)
             if isinstance(nested, ast.List | ast.Tuple):
-                yield from _operations(nested, depth + 1, state_only=state_only or only)
+                yield from _operations(nested, new, depth + 1, state_only=state_only or only)
             elif nested is not None:
                 yield Operation(kind, (UNKNOWN,), call.lineno, why=f"its {part} are computed")
         return
@@ -177,6 +192,13 @@ def _operation(call: ast.Call, depth: int, *, state_only: bool) -> Iterator[Oper
         yield Operation(kind, (NEUTRAL,), call.lineno, model, field, reversible=True, why="changes Django's state only")
         return
     classes, why = _classes(kind, given)
+    named = (_text(given.get("old_name")) if kind == "RenameModel" else model).lower()
+    if kind == "CreateModel":
+        new.add(named)
+    elif named in new and kind in _ON_A_TABLE:
+        classes, why = (EXPAND,), "on a table that the same upgrade makes"
+        if kind == "RenameModel":
+            new.add(_text(given.get("new_name")).lower())
     yield Operation(kind, classes, call.lineno, model, field, _reversible(kind, given), why)
 
 
@@ -235,6 +257,7 @@ _POSITIONS: Mapping[str, tuple[str, ...]] = {
     "AlterField": ("model_name", "name", "field"),
     "RemoveField": ("model_name", "name"),
     "RenameField": ("model_name", "old_name", "new_name"),
+    "RenameModel": ("old_name", "new_name"),
     "RunPython": ("code", "reverse_code"),
     "RunSQL": ("sql", "reverse_sql", "state_operations"),
     "SeparateDatabaseAndState": ("database_operations", "state_operations"),

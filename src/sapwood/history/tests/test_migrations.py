@@ -51,6 +51,23 @@ def test_state_only_operations_are_neutral_and_their_other_half_is_not():
     assert classes(both.format("computed()")) == ("unknown", "neutral")
 
 
+def test_nothing_breaks_running_code_on_a_table_that_it_does_not_know():
+    made = 'migrations.CreateModel("A", [])'
+    changed = """
+        migrations.AddField("a", "b", models.IntegerField()), migrations.AlterField("A", "b", models.TextField()),
+        migrations.AddConstraint("a", models.UniqueConstraint(fields=["b"], name="u")),
+        migrations.RemoveField("a", "b"), migrations.RenameModel("A", "B"), migrations.RenameField("b", "c", "d"),
+        migrations.DeleteModel("B"),
+    """
+    found = read(f"operations = [{made}, {changed}]")
+    assert (found.classes, found.new) == (("expand",), {"a", "b"})
+    assert read(f"operations = [{changed}]").classes == ("unsafe", "contract", "expand")
+    state = f"migrations.SeparateDatabaseAndState(state_operations=[{made}])"
+    assert read(f"operations = [{state}, {changed}]").classes == ("unsafe", "contract", "expand", "neutral")
+    later = read_migration(f"class Migration:\n    operations = [{changed.strip()}]".encode(), new={"a"})
+    assert later.classes == ("expand",)
+
+
 def test_what_cannot_be_decided_has_a_reason():
     assert read("operations = make()").reason == "its operations are computed"
     assert read("operations = make()").classes == ("unknown",)

@@ -59,7 +59,8 @@ def make_plan(subject: Subject, scratch: Path) -> Plan:
     target = one(subject, subject.target, "facts", **reading)
     found = one(subject, subject.target, "plan", **reading)
     tables = one(subject, subject.current, "tables", **reading)["databases"]
-    migrations = tuple(_pending(item) for item in found["pending"])
+    new: dict[str, frozenset[str]] = {}
+    migrations = tuple(_pending(item, new) for item in found["pending"])
     frozen: dict[str, Any] = {
         "subject": _described(subject),
         "migrations": [
@@ -95,7 +96,8 @@ def readable(subject: Subject) -> dict[str, DatabaseUrl]:
     return {alias: dataclasses.replace(url, read_only=True) for alias, url in subject.databases.items()}
 
 
-def _pending(item: Mapping[str, Any]) -> PendingMigration:
+def _pending(item: Mapping[str, Any], new: dict[str, frozenset[str]]) -> PendingMigration:
+    """One migration of the plan, in its order; `new` gathers for each app the models whose tables the plan makes."""
     path = item["path"]
     source = b""
     if path:
@@ -104,7 +106,8 @@ def _pending(item: Mapping[str, Any]) -> PendingMigration:
                 source = file.read(MAX_MIGRATION_BYTES + 1)
         except OSError:
             source = b""
-    read = read_migration(source)
+    read = read_migration(source, new=new.get(item["app"], ()))
+    new[item["app"]] = read.new.union(new.get(item["app"], ()))
     return PendingMigration(
         app=item["app"],
         name=item["name"],

@@ -286,6 +286,25 @@ def test_plan_and_classify_name_what_would_run(campus, run):
     assert one["classes"] == ["expand"]
 
 
+def test_what_changes_a_table_that_the_same_plan_makes_is_no_danger_to_running_code(campus, run):
+    campus.migration(
+        "new",
+        "0002_shelf",
+        ADD.replace("AddField", "CreateModel").replace(
+            '"Product", "price", models.IntegerField(null=True)',
+            '"Shelf", [("id", models.BigAutoField(primary_key=True))]',
+        ),
+    )
+    campus.migration(
+        "new",
+        "0003_row",
+        ADD.replace("0001_initial", "0002_shelf").replace("Product", "Shelf").replace("null=True", "default=1"),
+    )
+    campus.migration("new", "0004_price", ADD.replace("0001_initial", "0003_row").replace("null=True", "default=1"))
+    found = run(migrations, "classify", campus.subject, code=0)
+    assert [one["classes"] for one in found] == [["expand"], ["expand"], ["unsafe", "expand"]]
+
+
 def test_two_leaves_stand_in_the_way(campus, run):
     campus.migration("new", "0002_ours", ADD)
     campus.migration("new", "0002_theirs", ADD.replace("price", "weight"))
