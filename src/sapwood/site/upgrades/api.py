@@ -3,13 +3,16 @@
 from sapwood.site.upgrades.certificate import CertificateError, check, examine, issue
 from sapwood.site.upgrades.data import Subject, Verdict
 from sapwood.site.upgrades.planning import Plan, make_plan
+from sapwood.site.upgrades.preflight import Outcome, Preflight, preflight
 from sapwood.site.upgrades.rehearsing import Rehearsal, rehearse
 from sapwood.site.upgrades.report import write_report
 from sapwood.site.upgrades.subject import SubjectError, read_subject
 
 __all__ = [
     "CertificateError",
+    "Outcome",
     "Plan",
+    "Preflight",
     "Rehearsal",
     "Subject",
     "SubjectError",
@@ -18,6 +21,7 @@ __all__ = [
     "examine",
     "issue",
     "make_plan",
+    "preflight",
     "read_subject",
     "rehearse",
     "write_report",

@@ -17,6 +17,7 @@ from sapwood.site.identity import api as identity
 from sapwood.site.upgrades.data import Subject, Verdict
 from sapwood.site.upgrades.planning import Plan, make_plan, measure_tables, readable
 from sapwood.site.upgrades.rehearsing import Rehearsal
+from sapwood.site.upgrades.scratch import private_folder
 
 NAME: Final = "certificate.json"
 VALID: Final = dt.timedelta(days=7)
@@ -166,15 +167,16 @@ def read(path: Path) -> Certificate:
 
 
 def examine(
-    path: Path, *, now: dt.datetime, subject: Subject | None, scratch: Path
+    path: Path, *, now: dt.datetime, subject: Subject | None, work: Path
 ) -> tuple[Certificate, CertificateError | None]:
     """What stands in a certificate and why it does not hold, if so; with a subject also against that, as it is now."""
     certificate = read(path)
     try:
         check_time(certificate, now)
         if subject is not None:
-            check_plan(certificate, make_plan(subject, scratch))
-            check_growth(certificate, measure_tables(subject, readable(subject), scratch))
+            with private_folder(work) as scratch:
+                check_plan(certificate, make_plan(subject, scratch / "plan"))
+                check_growth(certificate, measure_tables(subject, readable(subject), scratch / "tables"))
     except CertificateError as error:
         return certificate, error
     return certificate, None

@@ -1,10 +1,11 @@
 """`sapwood upgrade`: what an upgrade would do, and how it goes on a copy; `sapwood migrations`: its migrations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import click
+from django.db import connections
 
 from sapwood.core.clock import system_clock
 from sapwood.core.commands import Exit, emit, harmless, json_option
@@ -15,6 +16,12 @@ from sapwood.site.upgrades.demo import ENGINES, VARIANTS, build, stop
 
 SUBJECT = click.argument("subject", type=click.Path(path_type=Path))
 CODES = {api.Verdict.GO: Exit.GOOD, api.Verdict.NO_GO: Exit.BAD_NEWS, api.Verdict.UNKNOWN: Exit.UNKNOWN}
+
+PREFLIGHT_CODES = {
+    api.Outcome.PASS: Exit.GOOD,
+    api.Outcome.FAIL: Exit.BAD_NEWS,
+    api.Outcome.UNKNOWN: Exit.UNKNOWN,
+}
 
 
 @click.group()
@@ -27,10 +34,12 @@ def upgrade() -> None:
 @json_option
 def plan(*, subject: Path, as_json: bool) -> None:
     """Say what the upgrade of SUBJECT would run; nothing is changed. Exit 3: something stands in its way."""
-    found = api.make_plan(api.read_subject(subject), _work() / "plan")
+    read = api.read_subject(subject)
+    found, before = api.make_plan(read, _work() / "plan"), api.preflight(read, work=_work(), own=_own_database())
     lines = [f"Django {found.current['django']} > {found.target['django']}, {len(found.migrations)} migrations to run"]
     lines += [_line(migration) for migration in found.migrations]
     lines += [f"in the way  {problem['message']} [{problem['code']}]" for problem in found.problems]
+    lines += [line for line in _preflight_lines(before) if not line.startswith(api.Outcome.PASS)]
     data = {
         "digest": found.digest,
         "parts": dict(found.parts),
@@ -38,8 +47,21 @@ def plan(*, subject: Path, as_json: bool) -> None:
         "target": found.target,
         "migrations": [_as_data(migration) for migration in found.migrations],
         "problems": list(found.problems),
+        "preflight": before.to_dict(),
     }
-    emit(data, lines, as_json=as_json, exit_code=Exit.BAD_NEWS if found.problems else Exit.GOOD)
+    in_the_way = found.problems or before.verdict is api.Outcome.FAIL
+    emit(data, lines, as_json=as_json, exit_code=Exit.BAD_NEWS if in_the_way else Exit.GOOD)
+
+
+@upgrade.command()
+@SUBJECT
+@click.option("--waive", multiple=True, metavar="NAME=REASON", help="Go on in spite of this check, for this reason.")
+@json_option
+def preflight(*, subject: Path, waive: tuple[str, ...], as_json: bool) -> None:
+    """Look whether the upgrade of SUBJECT could begin now; nothing is changed. Exit 3: no; 4: not known."""
+    waivers = {name: reason for name, _given, reason in (one.partition("=") for one in waive)}
+    found = api.preflight(api.read_subject(subject), work=_work(), own=_own_database(), waivers=waivers)
+    emit(found.to_dict(), _preflight_lines(found), as_json=as_json, exit_code=PREFLIGHT_CODES[found.verdict])
 
 
 @upgrade.command()
@@ -95,7 +117,7 @@ def demo(*, engine: str, variant: str, rows: int, stopping: bool, as_json: bool)
 def certificate(*, file: Path, subject: Path | None, as_json: bool) -> None:
     """Show and verify the certificate in FILE. Exit 3: it does not hold, or not any more."""
     against = None if subject is None else api.read_subject(subject)
-    found, refusal = api.examine(file, now=system_clock().now(), subject=against, scratch=_work())
+    found, refusal = api.examine(file, now=system_clock().now(), subject=against, work=_work())
     downtime, way_back = found.predicted_downtime_s, found.predicted_rollback_s
     lines = [
         f"refused: {refusal.message}. {refusal.hint}" if refusal else "holds",
@@ -128,6 +150,18 @@ def _work() -> Path:
 
 def _say(*, quiet: bool) -> Callable[[str], None]:
     return lambda line: click.echo(harmless(f"· {line}"), err=quiet)
+
+
+def _own_database() -> Mapping[str, Any]:
+    return connections["default"].settings_dict
+
+
+def _preflight_lines(found: api.Preflight) -> list[str]:
+    return [
+        f"{one.outcome:<8}  {one.name:<28}  {one.detail}"
+        + (f" [waived: {one.reason}]" if one.reason else f". {one.remedy}" if one.remedy else "")
+        for one in found.findings
+    ]
 
 
 def _line(migration: PendingMigration) -> str:

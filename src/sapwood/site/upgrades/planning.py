@@ -79,7 +79,9 @@ def make_plan(subject: Subject, scratch: Path) -> Plan:
 
 def measure_tables(subject: Subject, databases: Mapping[str, DatabaseUrl], scratch: Path) -> tuple[Table, ...]:
     """Rows and bytes of every table of the given databases; every row is counted, which takes its time."""
-    found = one(subject, subject.current, "tables", databases=databases, scratch=scratch, count=True)["databases"]
+    level = Level.READING if any(url.read_only for url in databases.values()) else Level.SHADOW
+    given: dict[str, Any] = {"databases": databases, "scratch": scratch, "level": level, "count": True}
+    found = one(subject, subject.current, "tables", **given)["databases"]
     return tuple(
         Table(database=alias, name=row["name"], rows=row["rows"], size_bytes=row["size_bytes"])
         for alias, database in sorted(found.items())

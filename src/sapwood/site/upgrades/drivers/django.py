@@ -14,7 +14,7 @@ from sapwood.site.upgrades.isolation import Level, confinement, guard, probe
 __all__ = ["InsideError", "ask", "one"]
 
 INSIDE = Path(__file__).with_name("inside.py")
-LOOKING = ("facts", "plan")
+LOOKING = ("facts", "plan", "preflight")
 
 
 def ask(

@@ -520,6 +520,166 @@ def plan(request: dict[str, Any], answers: Answers) -> None:
     )
 
 
+def preflight(request: dict[str, Any], answers: Answers) -> None:
+    """What must be known of every database before an upgrade; what cannot be found out is an error in words."""
+    setup(request)
+    from django.db import connections
+
+    for alias in connections:
+        connection = connections[alias]
+        connection.ensure_connection()  # a server that this Django does not take refuses here
+        found: dict[str, Any] = {"vendor": connection.vendor, "errors": {}}
+        for name, look in LOOKS[connection.vendor].items():
+            try:
+                with connection.cursor() as cursor:
+                    found[name] = look(connection, cursor)
+            except Exception as error:
+                found["errors"][name] = scrub(error)
+                connection.close()
+        answers.say("preflight", alias=alias, migrations=recorded(alias), **found)
+
+
+def rows_of(cursor: Any, sql: str) -> list[dict[str, Any]]:
+    cursor.execute(sql)
+    names = [column[0].lower() for column in cursor.description]
+    return [{name: row[place] for place, name in enumerate(names)} for row in cursor.fetchall()]
+
+
+def first_of(cursor: Any, sql: str) -> Any:
+    cursor.execute(sql)
+    return cursor.fetchone()[0]
+
+
+def skew(cursor: Any, sql: str) -> float:
+    """Seconds that the server's clock is before this machine's."""
+    began = time.time()
+    theirs = float(first_of(cursor, sql))
+    return theirs - (began + time.time()) / 2
+
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "sqlite": {
+        "version": lambda _, cursor: first_of(cursor, "SELECT sqlite_version()"),
+        "charset": lambda _, cursor: first_of(cursor, "PRAGMA encoding"),
+        "journal": lambda _, cursor: first_of(cursor, "PRAGMA journal_mode"),
+    },
+    "mysql": {
+        "version": lambda _, cursor: first_of(cursor, "SELECT VERSION()"),
+        "wrong_charset": lambda _, cursor: [
+            row["name"]
+            for row in rows_of(
+                cursor,
+                "SELECT DISTINCT table_name AS name FROM information_schema.columns "
+                "WHERE table_schema = DATABASE() AND character_set_name IN ('utf8', 'utf8mb3') ORDER BY 1",
+            )
+        ],
+        "lock_timeout_s": lambda _, cursor: first_of(cursor, "SELECT @@session.lock_wait_timeout"),
+        "transactions": lambda _, cursor: rows_of(
+            cursor,
+            "SELECT t.trx_mysql_thread_id AS id, TIMESTAMPDIFF(SECOND, t.trx_started, NOW()) AS seconds, "
+            "p.user AS user, p.command AS doing FROM information_schema.innodb_trx t "
+            "LEFT JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id "
+            "WHERE t.trx_mysql_thread_id <> CONNECTION_ID() ORDER BY 2 DESC",
+        ),
+        "skew_s": lambda _, cursor: skew(cursor, "SELECT UNIX_TIMESTAMP(NOW(6))"),
+        "places": lambda _, cursor: rows_of(cursor, "SELECT @@datadir AS data, @@tmpdir AS temporary")[0],
+        "sizes": lambda _, cursor: rows_of(
+            cursor,
+            "SELECT COALESCE(SUM(data_length + index_length), 0) AS whole, "
+            "COALESCE(MAX(data_length + index_length), 0) AS largest "
+            "FROM information_schema.tables WHERE table_schema = DATABASE()",
+        )[0],
+    },
+    "postgresql": {
+        "version": lambda _, cursor: first_of(cursor, "SHOW server_version"),
+        "charset": lambda _, cursor: first_of(cursor, "SHOW server_encoding"),
+        "lock_timeout_s": lambda _, cursor: first_of(
+            cursor, "SELECT setting::int / 1000.0 FROM pg_settings WHERE name = 'lock_timeout'"
+        ),
+        "sees_all": lambda _, cursor: first_of(
+            cursor, "SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')"
+        ),
+        "transactions": lambda _, cursor: rows_of(
+            cursor,
+            "SELECT pid AS id, EXTRACT(EPOCH FROM clock_timestamp() - xact_start)::int AS seconds, usename AS user, "
+            "state AS doing FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = current_database() "
+            "AND xact_start IS NOT NULL ORDER BY 2 DESC",
+        ),
+        "skew_s": lambda _, cursor: skew(cursor, "SELECT EXTRACT(EPOCH FROM clock_timestamp())"),
+        "places": lambda _, cursor: rows_of(
+            cursor, "SELECT current_setting('data_directory') AS data, current_setting('data_directory') AS temporary"
+        )[0],
+        "sizes": lambda _, cursor: rows_of(
+            cursor,
+            "SELECT pg_database_size(current_database()) AS whole, "
+            "COALESCE((SELECT MAX(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r'), 0) AS largest",
+        )[0],
+    },
+}
+
+
+def recorded(alias: str) -> dict[str, Any]:
+    """What this environment makes of the migrations that the database says were applied, and of its schema."""
+    from django.db import connections
+    from django.db.migrations.loader import MigrationLoader
+    from django.db.migrations.recorder import MigrationRecorder
+
+    connection = connections[alias]
+    loader = MigrationLoader(None, load=False)
+    loader.load_disk()
+    applied = set(MigrationRecorder(connection).applied_migrations())
+    on_disk = loader.disk_migrations
+    known = set(on_disk) | {tuple(old) for one in on_disk.values() for old in one.replaces}
+    found: dict[str, Any] = {
+        "unknown": sorted(".".join(key) for key in applied - known),
+        "half": sorted(
+            ".".join(key)
+            for key, one in on_disk.items()
+            if one.replaces and key not in applied and half_applied(one, applied, on_disk)
+        ),
+    }
+    try:
+        executor = executor_for(alias)
+        found["leaves"] = {app: sorted(names) for app, names in sorted(executor.loader.detect_conflicts().items())}
+        executor.loader.check_consistent_history(connection)
+        if not found["leaves"]:
+            plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+            found["pending"] = [f"{one.app_label}.{one.name}" for one, _backwards in plan]
+        state = executor._create_project_state(with_applied_migrations=True)
+        found["schema"] = list(differences(state, connection))
+    except Exception as error:
+        found["broken"] = type(error).__name__ + ": " + scrub(error)
+    return found
+
+
+def half_applied(squash: Any, applied: set[Any], on_disk: Any) -> bool:
+    """Some of what a squash replaces was applied, and what was not is gone from the disk: nothing can finish it."""
+    replaced = {tuple(key) for key in squash.replaces}
+    return bool(replaced & applied) and bool(replaced - applied - set(on_disk))
+
+
+def differences(state: Any, connection: Any) -> Any:
+    """Where the tables are not as the recorded migrations say: a fake, a hand-made change, a fork's column."""
+    from django.db import router
+
+    with connection.cursor() as cursor:
+        there = set(connection.introspection.table_names(cursor))
+        for model in sorted(state.apps.get_models(include_auto_created=True), key=lambda one: one._meta.label_lower):
+            if not usable(model) or not router.allow_migrate_model(connection.alias, model):
+                continue
+            table = model._meta.db_table
+            if table not in there:
+                yield {"kind": "table", "model": model._meta.label, "name": table}
+                continue
+            columns = {row.name: row for row in connection.introspection.get_table_description(cursor, table)}
+            wanted = {field.column for field in model._meta.local_concrete_fields}
+            for name in sorted(wanted - set(columns)):
+                yield {"kind": "column", "model": model._meta.label, "name": name}
+            for name in sorted(set(columns) - wanted):
+                if not columns[name].null_ok and columns[name].default is None:
+                    yield {"kind": "foreign", "model": model._meta.label, "name": name}
+
+
 def parents(graph: Any, migration: Any) -> list[Any]:
     node = graph.node_map[migration.app_label, migration.name]
     return sorted(tuple(parent.key) for parent in node.parents)
@@ -921,7 +1081,7 @@ def flat(operations: Any) -> Any:
         yield from flat(getattr(operation, "state_operations", ()))
 
 
-VERBS = {"facts": facts, "tables": tables, "plan": plan, "migrate": migrate, "check": check}
+VERBS = {"facts": facts, "tables": tables, "preflight": preflight, "plan": plan, "migrate": migrate, "check": check}
 
 
 ALIVE_S = 10.0
