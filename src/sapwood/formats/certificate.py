@@ -39,11 +39,21 @@ class Table(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Known(Record):
+    """A check that failed before the upgrade too, and is no finding about it."""
+
+    id: str
+    model: str
+    field: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Certificate(Record):
     """What was rehearsed, where, with which result, and until when that counts.
 
     `plan` is the digest of the whole plan; `parts` are the digests that it is made of, so that a difference can be
-    named. `facts` is the digest of engines and packages; `engines` says them in words, by database.
+    named. `facts` is the digest of engines and packages; `engines` says them in words, by database. `early` are the
+    migrations that the running release was shown to survive, `postponable` those that the new one can do without.
     """
 
     constants: ClassVar[Mapping[str, JSON]] = {"type": "certificate", "version": 1}
@@ -61,6 +71,9 @@ class Certificate(Record):
     expires_at: datetime
     sapwood: str
     engines: Mapping[str, str] = field(default_factory=dict)
+    early: tuple[str, ...] = ()
+    postponable: tuple[str, ...] = ()
+    known: tuple[Known, ...] = ()
 
 
 def check_certificate(item: Certificate) -> None:

@@ -1,7 +1,18 @@
-"""The front door of upgrades: describe a subject, plan its upgrade, rehearse it, and hold a certificate of that."""
+"""The front door of upgrades: describe a subject, plan its upgrade, rehearse it, apply it, take it back."""
 
+from sapwood.site.upgrades.actions import (
+    apply,
+    ask_override,
+    confirm_override,
+    history,
+    pause,
+    resume,
+    rollback,
+    status,
+)
+from sapwood.site.upgrades.applying import Status
 from sapwood.site.upgrades.certificate import CertificateError, check, examine, issue
-from sapwood.site.upgrades.data import Subject, Verdict
+from sapwood.site.upgrades.data import Stage, Subject, Verdict
 from sapwood.site.upgrades.planning import Plan, make_plan
 from sapwood.site.upgrades.preflight import Outcome, Preflight, preflight
 from sapwood.site.upgrades.rehearsing import Rehearsal, rehearse
@@ -14,15 +25,25 @@ __all__ = [
     "Plan",
     "Preflight",
     "Rehearsal",
+    "Stage",
+    "Status",
     "Subject",
     "SubjectError",
     "Verdict",
+    "apply",
+    "ask_override",
     "check",
+    "confirm_override",
     "examine",
+    "history",
     "issue",
     "make_plan",
+    "pause",
     "preflight",
     "read_subject",
     "rehearse",
+    "resume",
+    "rollback",
+    "status",
     "write_report",
 ]

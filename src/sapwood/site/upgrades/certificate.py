@@ -9,7 +9,7 @@ from sapwood import __version__
 from sapwood.core.errors import SapwoodError
 from sapwood.core.files import write_atomically
 from sapwood.formats.canonical import MAX_BYTES
-from sapwood.formats.certificate import Certificate, Interval, Table, statement_bytes, statement_predicate
+from sapwood.formats.certificate import Certificate, Interval, Known, Table, statement_bytes, statement_predicate
 from sapwood.formats.documents import document_bytes, read_document
 from sapwood.formats.errors import FormatError
 from sapwood.formats.phrase import Figure, Phrase
@@ -125,6 +125,9 @@ def issue(found: Rehearsal, folder: Path, *, now: dt.datetime) -> Path | None:
         issued_at=now,
         expires_at=now + VALID,
         sapwood=__version__,
+        early=found.early,
+        postponable=found.postponable,
+        known=tuple(Known(id=check_id, model=model, field=name) for check_id, model, name in sorted(found.known)),
     )
     document_bytes(certificate)  # refuses what a reader would refuse
     folder.mkdir(parents=True, exist_ok=True)

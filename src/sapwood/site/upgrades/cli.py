@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import click
 from django.db import connections
 
 from sapwood.core.clock import system_clock
 from sapwood.core.commands import Exit, emit, harmless, json_option
+from sapwood.core.data import Actor
 from sapwood.core.paths import role_dir
 from sapwood.site.upgrades import api
 from sapwood.site.upgrades.data import PendingMigration
@@ -59,8 +61,7 @@ def plan(*, subject: Path, as_json: bool) -> None:
 @json_option
 def preflight(*, subject: Path, waive: tuple[str, ...], as_json: bool) -> None:
     """Look whether the upgrade of SUBJECT could begin now; nothing is changed. Exit 3: no; 4: not known."""
-    waivers = {name: reason for name, _given, reason in (one.partition("=") for one in waive)}
-    found = api.preflight(api.read_subject(subject), work=_work(), own=_own_database(), waivers=waivers)
+    found = api.preflight(api.read_subject(subject), work=_work(), own=_own_database(), waivers=_waivers(waive))
     emit(found.to_dict(), _preflight_lines(found), as_json=as_json, exit_code=PREFLIGHT_CODES[found.verdict])
 
 
@@ -127,6 +128,115 @@ def certificate(*, file: Path, subject: Path | None, as_json: bool) -> None:
     ]
     data = {"holds": refusal is None, "refusal": refusal.as_dict() if refusal else None, "certificate": found.to_dict()}
     emit(data, lines, as_json=as_json, exit_code=Exit.BAD_NEWS if refusal else Exit.GOOD)
+
+
+STAGE_CODES = {
+    api.Stage.RUNNING: Exit.GOOD,
+    api.Stage.DONE: Exit.GOOD,
+    api.Stage.PAUSED: Exit.GOOD,
+    api.Stage.ROLLED_BACK: Exit.BAD_NEWS,
+    api.Stage.STOPPED: Exit.ERROR,
+    api.Stage.INTERRUPTED: Exit.ERROR,
+}
+
+
+@upgrade.command()
+@SUBJECT
+@click.option("--certificate", type=click.Path(path_type=Path), help="The certificate of a rehearsal that says go.")
+@click.option("--override", type=click.UUID, help="The agreement of two administrators to go without one.")
+@click.option("--waive", multiple=True, metavar="NAME=REASON", help="Go on in spite of this check, for this reason.")
+@click.option("--postpone", is_flag=True, help="Leave for later what only takes away, where the rehearsal allows it.")
+@json_option
+def apply(
+    *,
+    subject: Path,
+    certificate: Path | None,
+    override: UUID | None,
+    waive: tuple[str, ...],
+    postpone: bool,
+    as_json: bool,
+) -> None:
+    """Upgrade SUBJECT itself. Exit 3: it was taken back, and the data are what they were; 1: a person is needed."""
+    ready = api.preflight(api.read_subject(subject), work=_work(), own=_own_database(), waivers=_waivers(waive))
+    leave = {"certificate": certificate, "override": override, "postpone": postpone, "ready": ready}
+    _press(api.apply, subject, as_json=as_json, **leave)
+
+
+@upgrade.command()
+@SUBJECT
+@json_option
+def resume(*, subject: Path, as_json: bool) -> None:
+    """Go on with the upgrade of SUBJECT after an interruption, a pause or a stop."""
+    _press(api.resume, subject, as_json=as_json)
+
+
+@upgrade.command()
+@SUBJECT
+@click.option("--to-base", is_flag=True, help="Back to the backup before the upgrade began, early migrations too.")
+@click.option("--lose-writes", is_flag=True, help="Accept that what was written since is lost.")
+@json_option
+def rollback(*, subject: Path, to_base: bool, lose_writes: bool, as_json: bool) -> None:
+    """Take the upgrade of SUBJECT back, and prove the data equal."""
+    _press(api.rollback, subject, as_json=as_json, to_base=to_base, lose_writes=lose_writes)
+
+
+@upgrade.command()
+@SUBJECT
+@json_option
+def pause(*, subject: Path, as_json: bool) -> None:
+    """Have the upgrade of SUBJECT wait before it closes the site; `resume` goes on."""
+    found = api.pause(api.read_subject(subject), work=_work(), clock=system_clock())
+    emit(found.to_dict(), ["It waits before the site is closed.", *_status_lines(found)], as_json=as_json)
+
+
+@upgrade.command()
+@SUBJECT
+@json_option
+def status(*, subject: Path, as_json: bool) -> None:
+    """Say where the upgrade of SUBJECT stands, and what may be done now."""
+    found = api.status(api.read_subject(subject), work=_work(), clock=system_clock())
+    emit(found.to_dict(), _status_lines(found), as_json=as_json, exit_code=STAGE_CODES[found.stage])
+
+
+@upgrade.command()
+@SUBJECT
+@json_option
+def history(*, subject: Path, as_json: bool) -> None:
+    """List the upgrades of SUBJECT: what was predicted, and what it took."""
+    rows = api.history(api.read_subject(subject), work=_work(), clock=system_clock())
+    lines = [
+        f"{row['began_at'][:16]}  {row['stage']:<12}  downtime {_seconds(row['downtime_s'])}"
+        f" (predicted {_predicted(row['predicted_downtime_s'])})"
+        for row in rows
+    ]
+    emit(rows, lines or ["There was no upgrade yet."], as_json=as_json)
+
+
+def _waivers(given: tuple[str, ...]) -> dict[str, str]:
+    return {name: reason for name, _equals, reason in (one.partition("=") for one in given)}
+
+
+def _press(act: Callable[..., api.Status], subject: Path, *, as_json: bool, **given: Any) -> None:
+    read, actor = api.read_subject(subject), Actor.command()
+    found = act(read, work=_work(), clock=system_clock(), actor=actor, say=_say(quiet=as_json), **given)
+    emit(found.to_dict(), _status_lines(found), as_json=as_json, exit_code=STAGE_CODES[found.stage])
+
+
+def _status_lines(found: api.Status) -> list[str]:
+    lines = [f"{found.stage.value}{f' at {found.step}' if found.stage is not api.Stage.DONE else ''}"]
+    lines += [found.message] if found.message else []
+    lines += [f"downtime {found.downtime_s:.1f} s"] if found.downtime_s is not None else []
+    lines += [f"way back {found.rollback_s:.1f} s"] if found.rollback_s is not None else []
+    lines += [found.warning] if found.warning else []
+    return lines + [f"you may: sapwood upgrade {command}" for command in found.may]
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} s"
+
+
+def _predicted(value: Mapping[str, float] | None) -> str:
+    return f"{value['low']:g} to {value['high']:g} s" if value else "not"
 
 
 @click.group()

@@ -15,6 +15,17 @@ class Verdict(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Stage(StrEnum):
+    """How far an upgrade is."""
+
+    RUNNING = "running"
+    INTERRUPTED = "interrupted"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    DONE = "done"
+    ROLLED_BACK = "rolled back"
+
+
 @dataclass(frozen=True)
 class DatabaseUrl:
     """Where one database of the subject is. `vendor` is sqlite3, mysql or postgresql. The password is not shown."""
@@ -101,6 +112,7 @@ class PendingMigration:
     classes: tuple[str, ...]
     why: tuple[str, ...]
     depends_on: tuple[str, ...] = ()
+    atomic: bool = True
 
     @property
     def label(self) -> str:

@@ -1,4 +1,4 @@
-"""The operator's own commands: stop, start, switch, maintenance on and off. They may run twice, so each is idempotent."""
+"""The operator's own commands: stop, start, switch, maintenance on and off. Each may run twice."""
 
 import os
 import signal
@@ -53,7 +53,8 @@ def run_hook(subject: Subject, name: str, *, towards: str, run: str, log: Path) 
                     f"The hook {name} took longer than {hook.timeout_s:g} s", hint=f"Its output is in {log}."
                 ) from None
     except OSError as error:
-        raise HookError(f"The hook {name} cannot be started: {error.strerror}", hint="Check the subject file.") from None
+        why = error.strerror or "?"
+        raise HookError(f"The hook {name} cannot be started: {why}", hint="Check the subject file.") from None
     if code:
         raise HookError(f"The hook {name} ended with code {code}: {_tail(log)}", hint=f"Its output is in {log}.")
     return time.perf_counter() - began

@@ -77,15 +77,15 @@ class Journal:
         """The latest entry of these kinds."""
         return next((entry for entry in reversed(self.entries) if entry.event in events), None)
 
+    def last_of(self, event: str, step: str) -> Entry | None:
+        """The latest entry of this kind about this step."""
+        found = (entry for entry in reversed(self.entries) if entry.event == event)
+        return next((entry for entry in found if entry.details.get("step") == step), None)
+
     def has(self, event: str, **details: Any) -> bool:
         """Whether there is such an entry with these details."""
-        wanted = details.items()
-        return any(entry.event == event and wanted <= entry.details.items() for entry in self._plain())
-
-    def _plain(self) -> Iterator[Entry]:
-        for entry in self.entries:
-            simple = {name: value for name, value in entry.details.items() if isinstance(value, str | int | float)}
-            yield Entry(entry.seq, entry.at, entry.event, simple)
+        matching = (entry for entry in self.entries if entry.event == event)
+        return any(all(entry.details.get(name) == value for name, value in details.items()) for entry in matching)
 
 
 def begin(subject: Subject, work: Path, clock: Clock) -> Journal:
@@ -160,17 +160,21 @@ def _read(path: Path) -> list[Entry]:
             os.fsync(file.fileno())
     entries = []
     for number, line in enumerate(whole.splitlines(), 1):
-        try:
-            data = json.loads(line)
-            seq, at, event = int(data.pop("seq")), dt.datetime.fromisoformat(data.pop("at")), str(data.pop("event"))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            seq = 0
-        if seq != number:
+        entry = _parsed(line)
+        if entry is None or entry.seq != number:
             raise JournalError(
                 f"Line {number} of {path} cannot be read", hint="Was it edited? Look at the database before going on."
             )
-        entries.append(Entry(seq, at, event, data))
+        entries.append(entry)
     return entries
+
+
+def _parsed(line: bytes) -> Entry | None:
+    try:
+        data = json.loads(line)
+        return Entry(int(data.pop("seq")), dt.datetime.fromisoformat(data.pop("at")), str(data.pop("event")), data)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _flush(folder: Path) -> None:

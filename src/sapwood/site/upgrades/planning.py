@@ -118,6 +118,7 @@ def _pending(item: Mapping[str, Any], new: dict[str, frozenset[str]]) -> Pending
         classes=read.classes,
         why=tuple(dict.fromkeys([read.reason, *(operation.why for operation in read.operations)]))[:5],
         depends_on=tuple(item["depends_on"]),
+        atomic=bool(item["atomic"]),
     )
 
 

@@ -3,14 +3,14 @@
 import contextlib
 import datetime as dt
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sapwood.core.errors import SapwoodError
 from sapwood.formats.certificate import Table
-from sapwood.site.upgrades.data import DatabaseUrl, Side, Subject, Verdict
+from sapwood.site.upgrades.data import DatabaseUrl, PendingMigration, Side, Subject, Verdict
 from sapwood.site.upgrades.drivers.django import InsideError, ask
 from sapwood.site.upgrades.engines.base import Say, choose, engine_for, require_room, same_release
 from sapwood.site.upgrades.isolation import Kind, described, probe
@@ -18,6 +18,9 @@ from sapwood.site.upgrades.planning import Plan, make_plan, measure_tables
 from sapwood.site.upgrades.scratch import private_folder
 
 Databases = Mapping[str, DatabaseUrl]
+Known = Collection[tuple[str, str, str]]
+ADDS: Final = frozenset({"expand", "neutral"})
+TAKES_AWAY: Final = frozenset({"contract", "neutral"})
 # One rehearsal says how this machine behaved once; by how much the next may differ is an assumption, shown as one.
 SPREAD = (0.8, 1.5)
 # A statement gave up waiting for a lock: MySQL family, PostgreSQL.
@@ -35,6 +38,9 @@ class Rehearsal:
     verdict: Verdict = Verdict.UNKNOWN
     reasons: list[str] = field(default_factory=list)
     migrations: list[dict[str, Any]] = field(default_factory=list)
+    early: tuple[str, ...] = ()
+    postponable: tuple[str, ...] = ()
+    known: set[tuple[str, str, str]] = field(default_factory=set)
     checks: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
     untested: list[str] = field(default_factory=list)
@@ -61,6 +67,8 @@ class Rehearsal:
             "predicted_downtime_s": _interval(self.backup_s + self.migrate_s),
             "predicted_rollback_s": _interval(self.restore_s),
             "migrations": self.migrations,
+            "early": list(self.early),
+            "postponable": list(self.postponable),
             "checks": self.checks,
             "failures": self.failures,
             "untested": self.untested,
@@ -87,10 +95,10 @@ def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambd
             }
             found.tables = measure_tables(subject, shadow, folder / "tables")
             before = _check(subject, subject.current, shadow, folder / "before", found, "before", say)
-            for alias in shadow:
-                _migrate(subject, alias, shadow, folder / "migrate", found, say)
+            found.known = {(row["id"], row["model"], row["field"]) for row in before if row["verdict"] == "fail"}
+            _upgrade(subject, shadow, folder, found, say)
             after = _check(subject, subject.target, shadow, folder / "after", found, "after", say)
-            found.checks = list(_judged(before, after))
+            found.checks = list(_judged(found.known, after))
             say("measuring the way back")
             for alias, url in subject.databases.items():
                 _way_back(url, shadow[alias], folder / f"{alias}-backup", found, say)
@@ -99,6 +107,55 @@ def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambd
             f"the rows of the database {alias}: only its migrations ran" for alias in shadow if alias != "default"
         ]
     return found
+
+
+def _upgrade(subject: Subject, shadow: Databases, folder: Path, found: Rehearsal, say: Say) -> None:
+    """The migrations in the order in which the button would run them, with what each part asks of the code beside it.
+
+    First what only adds: if the present release goes on with it, the button may run that while the site is up. Last
+    what only takes away: if the new release does without, it may wait.
+    """
+    everything = [migration.label for migration in found.plan.migrations]
+    first, last = expanding(found.plan.migrations), contracting(found.plan.migrations)
+    middle = [label for label in everything if label not in {*first, *last}]
+    done = set()
+    if first:
+        _migrate(subject, "default", shadow, folder / "migrate", found, say, only=first, signals=False)
+        rows = _check(subject, subject.current, shadow, folder / "old-on-new", found, "half-way through", say)
+        done |= set(first)
+        if not found.failures and not any(_new_failures(found.known, rows)):
+            found.early = first
+    if last and (first or middle):
+        _migrate(subject, "default", shadow, folder / "migrate", found, say, only=middle, signals=False)
+        rows = _check(subject, subject.target, shadow, folder / "new-before-last", found, "before the last of", say)
+        done |= set(middle)
+        if not found.failures and not any(_new_failures(found.known, rows)):
+            found.postponable = last
+    for alias in shadow:
+        rest = {"only": [label for label in everything if label not in done]} if alias == "default" and done else {}
+        _migrate(subject, alias, shadow, folder / "migrate", found, say, **rest)
+
+
+def expanding(migrations: Sequence[PendingMigration]) -> tuple[str, ...]:
+    """What may run first: migrations that only add, with everything that they depend on, in the plan's order."""
+    found: list[str] = []
+    pending = {migration.label for migration in migrations}
+    for migration in migrations:
+        if set(migration.classes) <= ADDS and not (set(migration.depends_on) & pending) - set(found):
+            found.append(migration.label)
+    adds = any("expand" in migration.classes for migration in migrations if migration.label in found)
+    return tuple(found) if adds else ()
+
+
+def contracting(migrations: Sequence[PendingMigration]) -> tuple[str, ...]:
+    """What may run last: migrations that only take away, with everything that depends on them."""
+    found: list[str] = []
+    for migration in reversed(migrations):
+        after = {other.label for other in migrations if migration.label in other.depends_on}
+        if set(migration.classes) <= TAKES_AWAY and after <= set(found):
+            found.append(migration.label)
+    takes = any("contract" in migration.classes for migration in migrations if migration.label in found)
+    return tuple(reversed(found)) if takes else ()
 
 
 def _size(url: DatabaseUrl) -> int:
@@ -119,11 +176,15 @@ def _shadow(subject: Subject, url: DatabaseUrl, folder: Path, found: Rehearsal, 
         yield copied.url
 
 
-def _migrate(subject: Subject, alias: str, shadow: Databases, scratch: Path, found: Rehearsal, say: Say) -> None:
+def _migrate(
+    subject: Subject, alias: str, shadow: Databases, scratch: Path, found: Rehearsal, say: Say, **part: Any
+) -> None:
     classes = {migration.label: migration for migration in found.plan.migrations}
     began, running = time.perf_counter(), "the settings"
     try:
-        for answer in ask(subject, subject.target, "migrate", databases=shadow, scratch=scratch, alias=alias):
+        failed = [_label(row)[:-2] for row in found.failures if row["app"]] if alias == "default" else []
+        part |= {"alias": alias, "failed": failed}
+        for answer in ask(subject, subject.target, "migrate", databases=shadow, scratch=scratch, **part):
             event, label = answer["event"], f"{answer.get('app')}.{answer.get('name')}"
             if event == "started":
                 running = label
@@ -190,11 +251,14 @@ def _broken(phase: str, error: SapwoodError) -> dict[str, Any]:
     }
 
 
-def _judged(before: Iterable[Mapping[str, Any]], after: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _judged(known: Known, after: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """What fails now and failed before the upgrade too is no finding about the upgrade."""
-    failed = {(row["id"], row["model"], row["field"]) for row in before if row["verdict"] == "fail"}
     for row in after:
-        yield {**row, "before": "fail" if (row["id"], row["model"], row["field"]) in failed else "pass"}
+        yield {**row, "before": "fail" if (row["id"], row["model"], row["field"]) in known else "pass"}
+
+
+def _new_failures(known: Known, after: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    return (row for row in _judged(known, after) if row["verdict"] == "fail" and row["before"] != "fail")
 
 
 def _way_back(url: DatabaseUrl, shadow: DatabaseUrl, folder: Path, found: Rehearsal, say: Say) -> None:

@@ -164,7 +164,7 @@ def _hooks(raw: Mapping[str, Any]) -> dict[str, Hook]:
 
 
 def _hook(table: Mapping[str, Any], name: str) -> Hook:
-    """A list of words, or a table of these and a limit: `stop = {argv = ["systemctl", "stop", "x"], timeout_s = 60}`."""
+    """A list of words, or a table of these and a limit: `stop = {argv = ["prog", "word"], timeout_s = 60}`."""
     given = table[name] if isinstance(table[name], Mapping) else {"argv": table[name]}
     place = f"hooks.{name}."
     _known(given, {"argv", "timeout_s"}, place)

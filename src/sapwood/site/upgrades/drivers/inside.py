@@ -181,8 +181,9 @@ def note(what: str, path: str) -> None:
 def wrap_settings(request: dict[str, Any]) -> None:
     """A settings module that stands before the subject's own: same values, other ends.
 
-    Databases are those of the request. For the upgrade itself (`real`) that is all. Otherwise mail goes to files, tasks and messages nowhere, caches to this process's memory;
-    local media are read where they lie and written to the scratch folder.
+    Databases are those of the request. For the upgrade itself (`real`) that is all. Otherwise mail goes to files, tasks
+    and messages nowhere, caches to this process's memory; local media are read where they lie and written to the
+    scratch folder.
     """
     sys.path[:0] = request.get("pythonpath", [])
     base = importlib.import_module(request["settings"])
@@ -707,8 +708,8 @@ class Meter:
 def migrate(request: dict[str, Any], answers: Answers) -> None:
     """Run what is pending, one migration at a time; after a failure go on with what does not depend on it.
 
-    `only` names the migrations to run, without which everything runs; `stop` ends the run at the first failure;
-    `signals` is False for a part of an upgrade that another part follows.
+    `only` names the migrations to run, without which everything runs; `failed` those that did not; `stop` ends the run
+    at the first failure; `signals` is False for a part of an upgrade that another part follows.
     """
     setup(request)
     from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
@@ -730,7 +731,7 @@ def migrate(request: dict[str, Any], answers: Answers) -> None:
     if signals:
         emit_pre_migrate_signal(0, False, alias, apps=state.apps, plan=[(one, False) for one in pending])
     answers.say("ready", pending=len(pending), state_s=time.perf_counter() - began)
-    failed: set[tuple[str, str]] = set()
+    failed: set[tuple[str, ...]] = {tuple(label.split(".", 1)) for label in request.get("failed", [])}
     for number, migration in enumerate(pending, 1):
         key = (migration.app_label, migration.name)
         name = {"app": key[0], "name": key[1], "number": number}
@@ -744,13 +745,13 @@ def migrate(request: dict[str, Any], answers: Answers) -> None:
             with connection.execute_wrapper(meter):
                 state = executor.apply_migration(state, migration)
         except Exception as error:
-            failed.add(key)
             answers.say(
                 "failed",
-                after_failure=len(failed) > 1,
+                after_failure=bool(failed),
                 held_back=len(HELD) > held or was_held(error),
                 **dict(name, **failure(error, meter, began)),
             )
+            failed.add(key)
             if request.get("stop"):
                 break
             executor = executor_for(alias)

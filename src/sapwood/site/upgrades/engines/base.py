@@ -112,6 +112,12 @@ class Engine(Protocol):
     def fingerprint(self, url: DatabaseUrl) -> Fingerprint:
         """Rows and checksum of every table, and of the definitions."""
 
+    def others(self, url: DatabaseUrl) -> Sequence[Mapping[str, Any]]:
+        """Who else uses the database at this moment: id, who."""
+
+    def position(self, url: DatabaseUrl) -> str:
+        """A mark that changes whenever somebody has written, as far as this kind of database shows it."""
+
     def blockers(self, url: DatabaseUrl) -> Sequence[Mapping[str, Any]]:
         """Who holds transactions open that a change of a table would wait for: id, seconds, who, what (no values)."""
 

@@ -190,6 +190,23 @@ class MySQL:
                 found[table] = (int(rows), int(checksum) % 2**64)
         return found
 
+    def others(self, url: DatabaseUrl) -> Sequence[Mapping[str, Any]]:
+        """Sessions in this database, and whoever holds a transaction open; the server's own threads are none."""
+        sql = (
+            "SELECT p.id, CONCAT(p.user, '@', SUBSTRING_INDEX(p.host, ':', 1)) FROM information_schema.processlist p"
+            " LEFT JOIN information_schema.innodb_trx t ON t.trx_mysql_thread_id = p.id"
+            " WHERE p.id <> CONNECTION_ID() AND p.user NOT IN ('system user', 'event_scheduler')"
+            " AND (p.db = %s OR t.trx_id IS NOT NULL)"
+        )
+        return [{"id": int(number), "who": str(who)} for number, who in _all(url, sql, url.name)]
+
+    def position(self, url: DatabaseUrl) -> str:
+        """The rows that the whole server has written since it started: other schemas count too."""
+        kinds = ("inserted", "updated", "deleted")
+        names = ", ".join(f"'Innodb_rows_{kind}'" for kind in kinds)
+        sql = f"SHOW GLOBAL STATUS WHERE Variable_name IN ({names})"
+        return " ".join(str(value) for _name, value in sorted(_all(url, sql)))
+
     def blockers(self, url: DatabaseUrl) -> Sequence[Mapping[str, Any]]:
         """Open transactions of InnoDB: an idle one holds its tables' metadata locks too."""
         sql = (

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -129,6 +130,24 @@ class SQLite:
                 found[name] = (rows, checksum)
         return found
 
+    def others(self, url: DatabaseUrl) -> Sequence[Mapping[str, Any]]:
+        """Processes that hold the file open, as far as this account may see them (proc(5))."""
+        wanted = _there(url).stat()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            if int(folder.name) == os.getpid() or not _holds(folder / "fd", wanted):
+                continue
+            with contextlib.suppress(OSError):
+                name = (folder / "comm").read_text(encoding="utf-8", errors="replace").strip()
+                found.append({"id": int(folder.name), "who": name})
+        return found
+
+    def position(self, url: DatabaseUrl) -> str:
+        """Size and time of the file and its log."""
+        path = _there(url)
+        seen = [one.stat() for one in (path, path.with_name(path.name + "-wal")) if one.exists()]
+        return " ".join(f"{one.st_size}/{one.st_mtime_ns}" for one in seen)
+
     def blockers(self, url: DatabaseUrl) -> Sequence[Mapping[str, Any]]:
         """SQLite does not say who holds its lock."""
         del url
@@ -136,6 +155,16 @@ class SQLite:
 
 
 ENGINE = SQLite()
+
+
+def _holds(descriptors: Path, wanted: os.stat_result) -> bool:
+    with contextlib.suppress(OSError):  # another account's process, or one that has just ended
+        for entry in os.scandir(descriptors):
+            with contextlib.suppress(OSError):
+                found = entry.stat()
+                if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+                    return True
+    return False
 
 
 def _there(url: DatabaseUrl) -> Path:

@@ -1,0 +1,329 @@
+"""Beginning an upgrade, going on with it, taking it back: under the lock, mirrored to the database, audited."""
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from django.db import transaction
+
+from sapwood.accounts.api import User
+from sapwood.core import audit
+from sapwood.core.clock import Clock
+from sapwood.core.data import Actor
+from sapwood.core.errors import ConflictError, ForbiddenError, NotFoundError, SapwoodError
+from sapwood.formats.certificate import Certificate
+from sapwood.site.upgrades import journal as journals
+from sapwood.site.upgrades.applying import PAUSE, NothingToDoError, Run, Status, WritesLostError, status_of
+from sapwood.site.upgrades.certificate import check
+from sapwood.site.upgrades.data import Stage, Subject
+from sapwood.site.upgrades.engines.base import Say, remove
+from sapwood.site.upgrades.isolation import end_marked
+from sapwood.site.upgrades.journal import Journal
+from sapwood.site.upgrades.models import JournalLine, Override, UpgradeRun
+from sapwood.site.upgrades.planning import Plan, make_plan, measure_tables, readable
+from sapwood.site.upgrades.preflight import Outcome, Preflight
+
+OVERRIDE_FOR: Final = dt.timedelta(days=1)
+OVER: Final = (Stage.DONE, Stage.ROLLED_BACK)
+
+
+class UnfinishedError(SapwoodError):
+    """An earlier upgrade of this deployment is not over."""
+
+    code = "upgrades.unfinished"
+
+
+class NotReadyError(SapwoodError):
+    """A check before the upgrade failed, and nobody waived it."""
+
+    code = "upgrades.not_ready"
+    exit_code = 3
+
+
+class NoLeaveError(SapwoodError):
+    """An upgrade was asked for without a certificate that holds, and without an override."""
+
+    code = "upgrades.no_leave"
+    exit_code = 3
+
+
+def apply(  # noqa: PLR0913 - what, on whose word, and for whom
+    subject: Subject,
+    *,
+    work: Path,
+    clock: Clock,
+    actor: Actor,
+    ready: Preflight,
+    certificate: Path | None = None,
+    override: uuid.UUID | None = None,
+    postpone: bool = False,
+    say: Say = lambda _line: None,
+) -> Status:
+    """Upgrade the deployment itself. Refuses without a valid certificate for exactly this plan, or an override.
+
+    `ready` is what was looked at beforehand: a failure that nobody waived refuses too, and waivers are journaled.
+    `postpone` leaves the steps that only take away for a later press, where the rehearsal showed that it may.
+    """
+    with journals.locked(subject, work):
+        before = journals.latest(subject, work, clock)
+        if before is not None and status_of(before, busy=False, now=clock.now()).stage not in OVER:
+            raise UnfinishedError(
+                f"The upgrade of {subject.name} that began at {before.entries[0].at:%Y-%m-%d %H:%M} UTC is not over",
+                hint="'sapwood upgrade resume' goes on with it, 'sapwood upgrade rollback' takes it back.",
+            )
+        _refuse_unready(ready)
+        scratch = work / "plan"
+        plan = make_plan(subject, scratch)
+        leave = _leave(subject, plan, certificate, override, scratch, clock.now())
+        journal = journals.begin(subject, work, clock)
+        journal.write("begun", **_begun(subject, plan, leave, actor, postpone=postpone), preflight=ready.to_dict())
+        _audited("upgrades.begin", subject, journal, actor, clock.now())
+        for old in journals.all_runs(subject, work, clock)[:-1]:
+            _drop_backups(old)
+        Run(subject, journal, clock=clock, say=_saying(subject, journal, clock, say)).forward()
+        return _over(subject, journal, actor, clock)
+
+
+def resume(subject: Subject, *, work: Path, clock: Clock, actor: Actor, say: Say = lambda _line: None) -> Status:
+    """Go on where an upgrade was interrupted, paused or stopped, in the direction in which it went."""
+    with journals.locked(subject, work):
+        journal = _open(subject, work, clock)
+        if status_of(journal, busy=False, now=clock.now()).stage in OVER:
+            raise NothingToDoError(f"The upgrade of {subject.name} is over", hint="There is nothing to go on with.")
+        _clear(journal)
+        journal.write("resumed", actor=actor.label)
+        run = Run(subject, journal, clock=clock, say=_saying(subject, journal, clock, say))
+        if journal.last("back"):
+            run.back()
+        else:
+            run.forward()
+        return _over(subject, journal, actor, clock)
+
+
+def rollback(  # noqa: PLR0913 - how far, at what price, and for whom
+    subject: Subject,
+    *,
+    work: Path,
+    clock: Clock,
+    actor: Actor,
+    to_base: bool = False,
+    lose_writes: bool = False,
+    say: Say = lambda _line: None,
+) -> Status:
+    """Take an upgrade back to the point of return, or to the backup before it began.
+
+    Raises WritesLostError where users may have written since, unless `lose_writes` accepts that.
+    """
+    with journals.locked(subject, work):
+        journal = _open(subject, work, clock)
+        lost = _writes_lost(journal, to_base=to_base)
+        if lost and not lose_writes:
+            raise WritesLostError(lost, hint="Add --lose-writes to accept that.")
+        if journal.last("rolled_back", "back") and journal.entries[-1].event == "rolled_back" and not to_base:
+            raise NothingToDoError(f"The upgrade of {subject.name} is taken back already", hint="See the status.")
+        _clear(journal)
+        journal.write("rollback_asked", actor=actor.label, to_base=to_base, lost=lost)
+        Run(subject, journal, clock=clock, say=_saying(subject, journal, clock, say)).back(to_base=to_base)
+        return _over(subject, journal, actor, clock)
+
+
+def pause(subject: Subject, *, work: Path, clock: Clock) -> Status:
+    """Have the upgrade wait before it closes the site. Raises NothingToDoError when it is past that, or none runs."""
+    journal = journals.latest(subject, work, clock)
+    if (
+        journal is None
+        or journal.last("finished", "rolled_back", "back")
+        or journal.has("started", step="maintenance_on")
+    ):
+        raise NothingToDoError(
+            f"No upgrade of {subject.name} can be paused now", hint="It waits only as long as the site is open."
+        )
+    (journal.folder / PAUSE).touch()
+    return status(subject, work=work, clock=clock)
+
+
+def status(subject: Subject, *, work: Path, clock: Clock) -> Status:
+    """Where the newest upgrade of the deployment stands; raises NothingToDoError when there was none."""
+    journal = _open(subject, work, clock)
+    return status_of(journal, busy=journals.is_locked(subject, work), now=clock.now())
+
+
+def history(subject: Subject, *, work: Path, clock: Clock) -> list[dict[str, Any]]:
+    """Every upgrade of the deployment, newest first: predicted against what it took."""
+    rows = []
+    for journal in reversed(journals.all_runs(subject, work, clock)):
+        found = status_of(journal, busy=False, now=clock.now()).to_dict()
+        begun = journal.entries[0].details
+        rows.append(
+            {**found, **{name: begun[name] for name in ("predicted_downtime_s", "predicted_rollback_s", "postponed")}}
+        )
+    return rows
+
+
+@transaction.atomic
+def ask_override(subject: Subject, plan: str, reason: str, *, first: User, actor: Actor, now: dt.datetime) -> Override:
+    """The first administrator's word that this plan may be applied without a certificate."""
+    if not reason.strip():
+        raise ConflictError("An override needs a reason", hint="Say why the risk is taken.")
+    row = Override.objects.create(
+        uuid=uuid.uuid4(), subject=str(subject.path), plan=plan, reason=reason.strip()[:2000], first=first, asked_at=now
+    )
+    details = {"plan": plan, "reason": row.reason}
+    audit.record(actor=actor, action="upgrades.override_asked", subject=f"override:{row.uuid}", at=now, details=details)
+    return row
+
+
+@transaction.atomic
+def confirm_override(key: uuid.UUID, *, second: User, actor: Actor, now: dt.datetime) -> Override:
+    """The second administrator's word; the same person twice is one person."""
+    row = Override.objects.select_for_update().filter(uuid=key).first()
+    if row is None:
+        raise NotFoundError("There is no such override", hint="Ask for one.")
+    if row.first_id == second.pk:
+        raise ForbiddenError("Somebody else has to confirm this", hint="An override is the word of two administrators.")
+    if row.second_id is None:
+        row.second, row.confirmed_at = second, now
+        row.save(update_fields=["second", "confirmed_at"])
+        audit.record(actor=actor, action="upgrades.override_confirmed", subject=f"override:{row.uuid}", at=now)
+    return row
+
+
+def _refuse_unready(ready: Preflight) -> None:
+    failed = [finding for finding in ready.findings if finding.outcome is Outcome.FAIL]
+    if failed:
+        raise NotReadyError(
+            f"Not ready: {failed[0].name}: {failed[0].detail}",
+            hint="'sapwood upgrade preflight' shows everything; --waive NAME=REASON goes on in spite of one.",
+        )
+
+
+def _leave(
+    subject: Subject, plan: Plan, certificate: Path | None, override: uuid.UUID | None, scratch: Path, now: dt.datetime
+) -> Certificate | Override:
+    if certificate is not None:
+        return check(certificate, plan, measure_tables(subject, readable(subject), scratch), now=now)
+    if override is None:
+        raise NoLeaveError(
+            "There is no certificate for this upgrade", hint="Rehearse it, then give --certificate FILE."
+        )
+    row = Override.objects.filter(uuid=override, confirmed_at__isnull=False).first()
+    if row is None or row.subject != str(subject.path) or row.plan != plan.digest:
+        raise NoLeaveError(
+            "This override is not for this upgrade as it is now", hint="Two administrators have to agree to this plan."
+        )
+    used = Override.objects.filter(pk=row.pk, used_at__isnull=True, confirmed_at__gt=now - OVERRIDE_FOR)
+    if not used.update(used_at=now):
+        raise NoLeaveError("This override was used already, or is older than a day", hint="Ask for another one.")
+    return row
+
+
+def _begun(
+    subject: Subject, plan: Plan, leave: Certificate | Override, actor: Actor, *, postpone: bool
+) -> dict[str, Any]:
+    """The first entry of a journal: whatever the upgrade needs to know, so that a crash forgets nothing."""
+    labels = [migration.label for migration in plan.migrations]
+    rehearsed = leave if isinstance(leave, Certificate) else None
+    early = [label for label in labels if rehearsed and label in rehearsed.early]
+    late = [label for label in labels if postpone and rehearsed and label in rehearsed.postponable]
+    databases: Mapping[str, Any] = plan.current["databases"]
+    return {
+        "subject": subject.name,
+        "path": str(subject.path),
+        "plan": plan.digest,
+        "actor": actor.label,
+        "override": None if isinstance(leave, Certificate) else {"id": str(leave.uuid), "reason": leave.reason},
+        "early": early,
+        "rest": [label for label in labels if label not in {*early, *late}],
+        "postponed": late,
+        "atomic": {alias: bool(found["atomic_ddl"]) for alias, found in databases.items()},
+        "not_atomic": [migration.label for migration in plan.migrations if not migration.atomic],
+        "known": [[row.id, row.model, row.field] for row in rehearsed.known] if rehearsed else [],
+        "predicted_downtime_s": rehearsed.predicted_downtime_s.to_dict() if rehearsed else None,
+        "predicted_rollback_s": rehearsed.predicted_rollback_s.to_dict() if rehearsed else None,
+    }
+
+
+def _open(subject: Subject, work: Path, clock: Clock) -> Journal:
+    journal = journals.latest(subject, work, clock)
+    if journal is None:
+        raise NothingToDoError(
+            f"There was no upgrade of {subject.name} yet", hint="'sapwood upgrade apply' begins one."
+        )
+    return journal
+
+
+def _clear(journal: Journal) -> None:
+    """End what a killed process left running in the subject's environment, and any wish to wait."""
+    end_marked(str(journal.folder), below=True)
+    (journal.folder / PAUSE).unlink(missing_ok=True)
+
+
+def _writes_lost(journal: Journal, *, to_base: bool) -> str:
+    opened = journal.last_of("started", "maintenance_off")
+    if opened is not None and not journal.last("rolled_back"):
+        return f"What was written since {opened.at:%Y-%m-%d %H:%M:%S} UTC, when the site was opened, would be lost"
+    base = journal.last_of("done", "base_backup")
+    if to_base and base is not None:
+        return f"What was written since {base.at:%Y-%m-%d %H:%M:%S} UTC, when the base backup was made, would be lost"
+    return ""
+
+
+def _saying(subject: Subject, journal: Journal, clock: Clock, say: Say) -> Say:
+    """Tell whoever listens, and let the pages see how far it is."""
+
+    def told(line: str) -> None:
+        say(line)
+        mirror(subject, journal, clock, busy=True)
+
+    return told
+
+
+def mirror(subject: Subject, journal: Journal, clock: Clock, *, busy: bool) -> UpgradeRun:
+    """Write into the database what the journal says and the database does not know yet."""
+    found, begun = status_of(journal, busy=busy, now=clock.now()), journal.entries[0].details
+    with transaction.atomic():
+        row, _fresh = UpgradeRun.objects.update_or_create(
+            key=journal.run,
+            defaults={
+                "subject": subject.name,
+                "stage": found.stage.value,
+                "step": found.step,
+                "message": found.message,
+                "plan": begun["plan"],
+                "began_at": found.began_at,
+                "ended_at": found.ended_at,
+                "predicted_downtime": begun["predicted_downtime_s"],
+                "predicted_rollback": begun["predicted_rollback_s"],
+                "downtime_s": found.downtime_s,
+                "rollback_s": found.rollback_s,
+                "postponed": begun["postponed"],
+            },
+        )
+        known = row.lines.count()
+        JournalLine.objects.bulk_create(
+            JournalLine(run=row, seq=entry.seq, at=entry.at, event=entry.event, details=dict(entry.details))
+            for entry in journal.entries[known:]
+        )
+    return row
+
+
+def _over(subject: Subject, journal: Journal, actor: Actor, clock: Clock) -> Status:
+    mirror(subject, journal, clock, busy=False)
+    found = status_of(journal, busy=False, now=clock.now())
+    _audited(f"upgrades.{found.stage.name.lower()}", subject, journal, actor, clock.now())
+    remove(journal.folder / "scratch")
+    return found
+
+
+@transaction.atomic
+def _audited(action: str, subject: Subject, journal: Journal, actor: Actor, now: dt.datetime) -> None:
+    details = {"subject": subject.name, "plan": journal.entries[0].details["plan"]}
+    audit.record(actor=actor, action=action, subject=f"upgrade:{journal.run}", at=now, details=details)
+
+
+def _drop_backups(journal: Journal) -> None:
+    """The backups of an upgrade are kept until the next one begins."""
+    for kind in ("base", "final"):
+        remove(journal.folder / kind)
