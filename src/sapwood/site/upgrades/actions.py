@@ -313,7 +313,6 @@ def _over(subject: Subject, journal: Journal, actor: Actor, clock: Clock) -> Sta
     mirror(subject, journal, clock, busy=False)
     found = status_of(journal, busy=False, now=clock.now())
     _audited(f"upgrades.{found.stage.name.lower()}", subject, journal, actor, clock.now())
-    remove(journal.folder / "scratch")
     return found
 
 

@@ -20,7 +20,7 @@ from sapwood.core.errors import SapwoodError
 from sapwood.site.upgrades import journal as journals
 from sapwood.site.upgrades.data import Stage, Subject
 from sapwood.site.upgrades.drivers.django import ask, one
-from sapwood.site.upgrades.engines.base import Backup, Say, engine_for
+from sapwood.site.upgrades.engines.base import Backup, Say, engine_for, remove
 from sapwood.site.upgrades.hooks import run_hook
 from sapwood.site.upgrades.isolation import end_marked
 from sapwood.site.upgrades.journal import Journal
@@ -42,6 +42,7 @@ BACK: Final = ("back_maintenance_on", "back_stop", "back_restore", "back_switch"
 SERVER_WAIT_S: Final = 120.0
 QUIET_LOOKS_S: Final = 1.0
 PAUSE: Final = "pause"
+SCRATCH: Final = "scratch"
 
 
 class ApplyError(SapwoodError):
@@ -126,6 +127,7 @@ class Run:
             self.say(f"failed: {error.message}")
             self._after_failure(error)
             return
+        remove(self.journal.folder / SCRATCH)
         self.journal.write("finished", downtime_s=self._since("maintenance_on", "maintenance_off"))
 
     def _step(self, step: str) -> None:
@@ -167,7 +169,7 @@ class Run:
         if not labels and not signals:
             return {}
         self._refuse_half_done()
-        scratch = self.journal.folder / "scratch"
+        scratch = self.journal.folder / SCRATCH
         count = 0
         for alias in self.subject.databases:
             given: dict[str, Any] = {"alias": alias, "stop": True, "signals": signals, "real": True}
@@ -205,7 +207,7 @@ class Run:
                 continue
             found = one(
                 self.subject, self.subject.target, "plan", databases=self.subject.databases,
-                scratch=self.journal.folder / "scratch", level=None, alias=alias,
+                scratch=self.journal.folder / SCRATCH, level=None, alias=alias,
             )  # fmt: skip
             pending = {f"{item['app']}.{item['name']}" for item in found["pending"]}
             for label in begun & pending:
@@ -263,7 +265,7 @@ class Run:
         known = {tuple(row) for row in self.begun["known"]}
         answers = ask(
             self.subject, self.subject.target, "check", databases=self.subject.databases,
-            scratch=self.journal.folder / "scratch", level=None,
+            scratch=self.journal.folder / SCRATCH, level=None,
         )  # fmt: skip
         failed = [
             answer
@@ -307,6 +309,7 @@ class Run:
             self.journal.write("stopped", why="the way back could not be finished; the site stays closed")
             self.say(f"the way back failed: {error.message}")
             return
+        remove(self.journal.folder / SCRATCH)
         self.journal.write("rolled_back", seconds=self._since("back", "rolled_back"), equal=bool(plan["kind"]))
 
     def _plan_back(self) -> Mapping[str, Any]:
@@ -337,7 +340,7 @@ class Run:
     def _do_back_restore(self) -> dict[str, Any]:
         """Each database exactly as in its backup, and proved so."""
         kind = str(self._plan_back()["kind"])
-        end_marked(str(self.journal.folder / "scratch"))
+        end_marked(str(self.journal.folder / SCRATCH))
         for alias, url in self.subject.databases.items():
             engine = engine_for(url)
             self._wait_for(partial(engine.version, url))

@@ -1,21 +1,32 @@
 """The button and the way back: on a real database, with real hooks, killed wherever a journal can be written."""
 
+import contextlib
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
+import uuid
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from sapwood.accounts.api import create_person
+from sapwood.core.clock import system_clock
+from sapwood.core.data import Actor
+from sapwood.core.errors import ForbiddenError, SapwoodError
 from sapwood.core.models import AuditRow
-from sapwood.site.upgrades import cli
+from sapwood.site.upgrades import api, applying, cli, isolation
+from sapwood.site.upgrades import journal as journals
 from sapwood.site.upgrades.data import DatabaseUrl
 from sapwood.site.upgrades.engines.base import engine_for
 from sapwood.site.upgrades.models import UpgradeRun
+from sapwood.site.upgrades.subject import HOOKS
+from sapwood.site.upgrades.tests.conftest import Campus
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -26,18 +37,18 @@ class Migration(migrations.Migration):
     operations = [migrations.AddField("Product", "price", models.IntegerField(null=True))]
 """
 FILLS = """
+import os, time
 from django.db import migrations
 def fill(apps, schema_editor):
     apps.get_model("shop", "Product").objects.update(price=5)
+    while os.path.exists("hang-migration"):
+        open("hanging", "w").close()
+        time.sleep(0.05)
+    if os.path.exists("fail-migration"):
+        raise RuntimeError("the migration failed for alice@riverside.example")
 class Migration(migrations.Migration):
     dependencies = [("shop", "0002_adds")]
     operations = [migrations.RunPython(fill, migrations.RunPython.noop)]
-"""
-TAKES = """
-from django.db import migrations
-class Migration(migrations.Migration):
-    dependencies = [("shop", "0003_fills")]
-    operations = [migrations.RemoveField("Product", "title")]
 """
 HOOK = """#!/bin/sh
 echo "$SAPWOOD_HOOK $SAPWOOD_TO" >> hooks.txt
@@ -51,74 +62,354 @@ test ! -e "fail-$SAPWOOD_HOOK"
 NEW_MODELS = {"more": "    price = models.IntegerField(null=True)\n"}
 
 
+STEPS = [
+    "base_backup", "early", "maintenance_on", "stop", "quiet", "final_backup", "migrate", "switch", "start", "check",
+    "maintenance_off",
+]  # fmt: skip
+
+
 class Site:
     """A campus about to be upgraded, its hooks, and what an operator types."""
 
-    def __init__(self, campus, report):
-        self.campus, self.report = campus, report
-        (campus.folder / "hook").write_text(HOOK)
-        (campus.folder / "hook").chmod(0o755)
-        hooks = "".join(
-            f'{name} = ["./hook"]\n' for name in ("stop", "start", "switch", "maintenance_on", "maintenance_off")
+    def __init__(self, folder):
+        (folder / "campus").mkdir()
+        self.campus = Campus(folder / "campus")
+        self.campus.run(
+            "old",
+            """
+            call_command("migrate", verbosity=0)
+            for number in range(20):
+                Product.objects.create(code=str(number), title=f"Product {number}")
+            """,
         )
-        campus.subject.write_text(campus.subject.read_text() + "[hooks]\n" + hooks)
-        campus.migration("new", "0002_adds", ADDS)
-        campus.migration("new", "0003_fills", FILLS)
-        campus.models("new", **NEW_MODELS)
+        self.folder, self.report, self.var = self.campus.folder, folder / "report", folder / "var"
+        (self.folder / "hook").write_text(HOOK)
+        (self.folder / "hook").chmod(0o755)
+        hooks = "".join(f'{name} = ["./hook"]\n' for name in HOOKS)
+        self.campus.subject.write_text(self.campus.subject.read_text() + "[hooks]\n" + hooks)
+        self.campus.migration("new", "0002_adds", ADDS)
+        self.campus.migration("new", "0003_fills", FILLS)
+        self.campus.models("new", **NEW_MODELS)
+        self.kept = self.campus.database.read_bytes()
+        self.certificate = self.run("rehearse", "--report", self.report, code=0)["certificate"]
+        self.files = set(self.folder.iterdir())
 
-    def run(self, *words, code=None):
-        name, *rest = words
-        done = CliRunner().invoke(cli.upgrade, [name, str(self.campus.subject), *map(str, rest), "--json"])
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        if code is not None:
-            assert done.exit_code == code, done.output + done.stderr
-        return json.loads(done.stdout) if done.stdout.strip().startswith(("{", "[")) else done.stderr
+    def again(self):
+        """As before any upgrade."""
+        self.campus.database.write_bytes(self.kept)
+        for path in set(self.folder.iterdir()) - self.files:
+            path.unlink()
+        shutil.rmtree(self.var / "site" / "upgrades" / "runs", ignore_errors=True)
 
-    def rehearse(self):
-        found = self.run("rehearse", "--report", self.report, code=0)
-        return found["certificate"]
+    def run(self, name, *words, code):
+        done = CliRunner().invoke(cli.upgrade, [name, str(self.campus.subject), *map(str, words), "--json"])
+        if done.exception and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        assert done.exit_code == code, done.output
+        return json.loads(done.stdout)
+
+    def refused(self, name, *words):
+        with pytest.raises(SapwoodError) as raised:
+            self.run(name, *words, code=0)
+        return raised.value
+
+    def apply(self, code=0):
+        return self.run("apply", "--certificate", self.certificate, code=code)
+
+    def will(self, what):
+        (self.folder / what).touch()
+
+    def heals(self, what):
+        (self.folder / what).unlink()
 
     def hooks(self):
-        path = self.campus.folder / "hooks.txt"
+        path = self.folder / "hooks.txt"
         return path.read_text().split("\n")[:-1] if path.exists() else []
 
     @property
     def closed(self):
-        return (self.campus.folder / "closed").exists()
+        return (self.folder / "closed").exists()
 
     @property
-    def fingerprint(self):
-        url = DatabaseUrl("sqlite3", str(self.campus.database))
-        return dict(engine_for(url).fingerprint(url))
+    def serving(self):
+        path = self.folder / "running"
+        return path.read_text().strip() if path.exists() else "current"
 
-    def prices(self):
+    def data(self):
+        """Everything in the database but the instants at which migrations ran."""
+        url = DatabaseUrl("sqlite3", str(self.campus.database))
+        found = dict(engine_for(url).fingerprint(url))
+        found.pop("django_migrations")
         with sqlite3.connect(self.campus.database) as connection:
-            return {price for (price,) in connection.execute("SELECT price FROM shop_product")}
+            found["migrations"] = sorted(connection.execute("SELECT app, name FROM django_migrations"))
+        return found
+
+    def whole(self):
+        """Nothing of an upgrade is left lying about: no lock, no maintenance, no process, no folder of a run's own."""
+        assert not self.closed
+        assert not journals.is_locked(api.read_subject(self.campus.subject), self.var / "site" / "upgrades")
+        assert not list((self.var / "site" / "upgrades").glob("runs/*/*/scratch"))
+        assert not isolation.end_marked(str(self.var), below=True)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("applying")
+        patch.setenv("SAPWOOD_VAR", str(folder / "var"))
+        yield Site(folder)
 
 
 @pytest.fixture
-def site(campus, tmp_path, settings, monkeypatch):
-    monkeypatch.setenv("SAPWOOD_VAR", str(tmp_path / "var"))
-    return Site(campus, tmp_path / "report")
+def site(made, monkeypatch):
+    monkeypatch.setattr(applying, "QUIET_LOOKS_S", 0.01)
+    made.again()
+    return made
 
 
 def test_an_upgrade_with_its_certificate_ends_with_the_new_release_open(site):
-    certificate = site.rehearse()
-    done = site.run("apply", "--certificate", certificate, code=0)
+    done = site.apply()
     assert done["stage"] == "done"
-    assert site.prices() == {5}
-    assert not site.closed
-    assert (site.campus.folder / "running").read_text() == "target\n"
-    assert [line.split()[0] for line in site.hooks()] == ["maintenance_on", "stop", "switch", "start", "maintenance_off"]
+    assert site.serving == "target"
+    site.whole()
+    assert [line.split()[0] for line in site.hooks()] == [
+        "maintenance_on",
+        "stop",
+        "switch",
+        "start",
+        "maintenance_off",
+    ]
     assert 0 < done["downtime_s"] < 600
     row = UpgradeRun.objects.get()
     assert (row.stage, row.downtime_s) == ("done", done["downtime_s"])
-    events = [line.details["step"] for line in row.lines.filter(event="done").order_by("seq")]
-    assert events == [
-        "base_backup", "early", "maintenance_on", "stop", "quiet", "final_backup", "migrate", "switch", "start",
-        "check", "maintenance_off",
-    ]  # fmt: skip
-    actions = set(AuditRow.objects.values_list("action", flat=True))
-    assert {"upgrades.begin", "upgrades.done"} <= actions
+    assert [line.details["step"] for line in row.lines.filter(event="done").order_by("seq")] == STEPS
+    assert {"upgrades.begin", "upgrades.done"} <= set(AuditRow.objects.values_list("action", flat=True))
     [past] = site.run("history", code=0)
     assert past["predicted_downtime_s"]["low"] <= past["predicted_downtime_s"]["high"]
+    assert site.run("status", code=0)["may"] == ["rollback"]
+
+
+def test_what_only_adds_runs_before_the_site_is_closed(site):
+    site.apply()
+    lines = list(UpgradeRun.objects.get().lines.order_by("seq"))
+    ran = [line.details["label"] for line in lines if line.event == "migration_started"]
+    assert ran == ["shop.0002_adds", "shop.0003_fills"]
+    closing = next(line.seq for line in lines if line.details.get("step") == "maintenance_on")
+    early = next(line.seq for line in lines if line.details.get("label") == "shop.0002_adds")
+    assert early < closing
+
+
+def test_a_failed_migration_takes_everything_back_to_the_point_of_return(site):
+    site.will("fail-migration")
+    before = site.data()
+    done = site.apply(code=3)
+    assert done["stage"] == "rolled back"
+    assert "shop.0003_fills failed" in done["message"]
+    assert "alice" not in json.dumps(done)
+    assert site.serving == "current"
+    site.whole()
+    after = site.data()
+    assert set(after["migrations"]) - set(before["migrations"]) == {("shop", "0002_adds")}
+    site.campus.run("old", "Product.objects.create(code='21'); assert Product.objects.count() == 21")
+    assert site.refused("resume").code == "upgrades.nothing_to_do"
+    assert "would be lost" in site.refused("rollback", "--to-base").message
+    site.run("rollback", "--to-base", "--lose-writes", code=3)
+    assert site.data() == before
+    site.whole()
+
+
+@pytest.mark.parametrize("hook", ["maintenance_on", "start"])
+def test_a_hook_that_fails_before_the_site_is_open_again_is_taken_back(site, hook):
+    site.will(f"fail-{hook}")
+    done = site.run("apply", "--certificate", site.certificate, code=1)
+    assert done["stage"] == "stopped", "the way back needs the hook too"
+    assert site.closed
+    site.heals(f"fail-{hook}")
+    assert site.run("resume", code=3)["stage"] == "rolled back"
+    assert site.serving == "current"
+    site.whole()
+
+
+def test_a_hook_that_fails_once_is_taken_back_at_once(site):
+    hook = (site.folder / "hook").read_text()
+    (site.folder / "hook").write_text(hook.replace("test ! -e", 'test "$SAPWOOD_TO" = current || test ! -e'))
+    try:
+        site.will("fail-switch")
+        assert site.apply(code=3)["stage"] == "rolled back"
+    finally:
+        (site.folder / "hook").write_text(hook)
+    assert site.serving == "current"
+    site.whole()
+
+
+def test_once_the_site_may_be_open_nothing_is_taken_back_by_itself(site):
+    site.will("fail-maintenance_off")
+    done = site.apply(code=1)
+    assert (done["stage"], done["step"]) == ("stopped", "maintenance_off")
+    assert done["may"] == ["resume", "rollback"]
+    assert "would lose" in done["warning"]
+    assert site.serving == "target"
+    site.heals("fail-maintenance_off")
+    assert site.run("resume", code=0)["stage"] == "done"
+    refusal = site.refused("rollback")
+    assert (refusal.code, refusal.exit_code) == ("upgrades.writes_lost", 3)
+    assert site.run("rollback", "--lose-writes", code=3)["stage"] == "rolled back"
+    assert site.serving == "current"
+    site.whole()
+
+
+def test_whoever_still_uses_the_database_is_named(site):
+    with sqlite3.connect(site.campus.database) as connection:
+        connection.execute("SELECT 1 FROM django_migrations").fetchall()
+        holding = subprocess.Popen([sys.executable, "-c", textwrap.dedent(f"""
+            import sqlite3
+            connection = sqlite3.connect({str(site.campus.database)!r})
+            connection.execute("SELECT 1 FROM django_migrations").fetchall()
+            print("ready", flush=True)
+            input()
+        """)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+        try:
+            holding.stdout.readline()
+            done = site.apply(code=3)
+        finally:
+            holding.communicate(b"\n")
+    assert f"({holding.pid})" in done["message"]
+    assert done["stage"] == "rolled back"
+    site.whole()
+
+
+def test_nobody_applies_without_leave(site):
+    assert site.refused("apply").code == "upgrades.no_leave"
+    assert site.refused("apply", "--override", uuid.uuid4()).code == "upgrades.no_leave"
+    (site.folder / "code-new" / "shop" / "migrations" / "0003_fills.py").write_text(FILLS + "# changed")
+    try:
+        refusal = site.refused("apply", "--certificate", site.certificate)
+    finally:
+        site.campus.migration("new", "0003_fills", FILLS)
+    assert (refusal.code, refusal.exit_code) == ("certificate.other_plan", 3)
+    assert site.refused("status").code == "upgrades.nothing_to_do"
+    assert site.hooks() == []
+
+
+def test_two_administrators_may_override_what_no_certificate_says(site):
+    now = system_clock().now()
+    alice, erin = (
+        create_person(f"{name}@riverside.example", actor=Actor.command(), now=now) for name in ("alice", "erin")
+    )
+    subject = api.read_subject(site.campus.subject)
+    plan = api.make_plan(subject, site.var / "plan").digest
+    by = Actor.command()
+    row = api.ask_override(subject, plan, "the rehearsal machine is broken", first=alice, actor=by, now=now)
+    assert site.refused("apply", "--override", row.uuid).code == "upgrades.no_leave"
+    with pytest.raises(ForbiddenError):
+        api.confirm_override(row.uuid, second=alice, actor=by, now=now)
+    api.confirm_override(row.uuid, second=erin, actor=by, now=system_clock().now())
+    assert site.run("apply", "--override", row.uuid, code=0)["stage"] == "done"
+    begun = UpgradeRun.objects.get().lines.get(seq=1).details
+    assert begun["override"]["reason"] == "the rehearsal machine is broken"
+    assert begun["early"] == [], "nothing is known of what the present release survives"
+
+
+def test_two_operators_at_once(site):
+    with journals.locked(api.read_subject(site.campus.subject), site.var / "site" / "upgrades"):
+        refusal = site.refused("apply", "--certificate", site.certificate)
+    assert refusal.code == "upgrades.busy"
+    assert str(os.getpid()) in refusal.message
+
+
+def test_an_upgrade_waits_before_the_site_is_closed(site, monkeypatch):
+    step = applying.Run._do_early
+
+    def ask_to_wait(run):
+        site.run("pause", code=0)
+        return step(run)
+
+    monkeypatch.setattr(applying.Run, "_do_early", ask_to_wait)
+    done = site.apply()
+    assert done["stage"] == "paused"
+    assert site.hooks() == []
+    assert site.run("resume", code=0)["stage"] == "done"
+
+
+class KilledError(BaseException):
+    """What a kill -9 is to the code that it meets."""
+
+
+def test_killed_at_any_line_of_the_journal_it_goes_on_or_back(site, monkeypatch):
+    before = site.data()
+    site.apply()
+    finished = site.data()
+    subject, work = api.read_subject(site.campus.subject), site.var / "site" / "upgrades"
+    written = journals.latest(subject, work, system_clock()).entries
+    real = journals.Journal.write
+    early = {**before, "migrations": sorted([*before["migrations"], ("shop", "0002_adds")])}
+    for number in range(2, len(written) + 1):
+        site.again()
+        journal = journals.begin(subject, work, system_clock())
+        journal.write("begun", **written[0].details)
+        keeps_line = number % 2 == 0
+
+        def write(journal, event, number=number, keeps_line=keeps_line, **details):
+            if len(journal.entries) + 1 == number:
+                if keeps_line:
+                    real(journal, event, **details)
+                raise KilledError
+            return real(journal, event, **details)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(journals.Journal, "write", write)
+            with contextlib.suppress(KilledError), journals.locked(subject, work):
+                applying.Run(subject, journal, clock=system_clock(), say=lambda _line: None).forward()
+        place = f"killed {'after' if keeps_line else 'before'} line {number}: {written[number - 1]}"
+        if number % 4 < 2 or written[number - 1].event == "finished":
+            if site.run("status", code=STATUS_CODES.get(written[number - 1].event, 1))["stage"] != "done":
+                assert site.run("resume", code=0)["stage"] == "done", place
+            assert site.data() == finished, place
+            assert site.serving == "target", place
+        else:
+            assert site.run("rollback", "--lose-writes", code=3)["stage"] == "rolled back", place
+            found = site.data()
+            assert found["shop_product"][0] == before["shop_product"][0], place
+            assert found["migrations"] in (before["migrations"], early["migrations"]), place
+            assert site.serving == "current", place
+        site.whole()
+
+
+STATUS_CODES = {"finished": 0}
+
+
+def test_a_line_that_was_cut_off_never_counted(site):
+    site.apply()
+    subject, work = api.read_subject(site.campus.subject), site.var / "site" / "upgrades"
+    path = journals.latest(subject, work, system_clock()).folder / "journal.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"seq": 99, "at": "20')
+    assert site.run("status", code=0)["stage"] == "done"
+    assert path.read_bytes() == whole
+    path.write_bytes(whole.replace(b'"seq": 2,', b'"seq": 7,'))
+    assert site.refused("status").code == "upgrades.journal"
+
+
+def test_a_process_killed_inside_a_migration_leaves_nothing_running_and_goes_on(site):
+    site.will("hang-migration")
+    command = [
+        Path(sys.executable).with_name("sapwood"), "upgrade", "apply", site.campus.subject,
+        "--certificate", site.certificate, "--json",
+    ]  # fmt: skip
+    environment = {**os.environ, "SAPWOOD_VAR": str(site.var), "SAPWOOD_ROLE": "site"}
+    subprocess.run([command[0], "migrate"], env=environment, check=True, capture_output=True)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(1200):
+            if (site.folder / "hanging").exists():
+                break
+            assert process.poll() is None
+            time.sleep(0.1)
+    finally:
+        process.kill()
+        process.wait()
+    site.heals("hang-migration")
+    assert site.closed
+    assert site.run("status", code=1)["stage"] == "interrupted"
+    assert site.run("resume", code=0)["stage"] == "done"
+    site.whole()
