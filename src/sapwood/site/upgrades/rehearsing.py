@@ -283,9 +283,10 @@ def _conclude(found: Rehearsal) -> None:
     found.untested += [f"{row['model']}: {row['detail']}" for row in found.checks if row["verdict"] == "unknown"]
     if found.isolation["kind"] == Kind.PROCESS:
         found.untested += [f"not held back: {what}" for what in found.isolation["not_held"]]
-    if held and not sure:
+    if held and not sure and not found.plan.problems:
         found.verdict = Verdict.UNKNOWN
         found.reasons = [f"{_label(row)}what it does outside the database was held back, and it failed" for row in held]
+        found.reasons += reasons
     elif reasons:
         found.verdict, found.reasons = Verdict.NO_GO, reasons
     elif found.doubts:
