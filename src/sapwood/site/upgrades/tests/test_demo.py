@@ -131,7 +131,7 @@ def test_what_goes_wrong_is_one_line_and_the_next_run_goes_on(campus, folder, ca
 
 
 def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(campus, folder):
-    with pytest.raises(building.DemoError, match="needs about 6,001,500,000,000 bytes"):
+    with pytest.raises(building.DemoError, match="needs about 6,000,001,500,000,000 bytes"):
         building.build(folder, engine="sqlite", variant="broken", rows=10**12, say=print)
     assert not (folder / "train").exists()
 
