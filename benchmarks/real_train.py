@@ -1,7 +1,7 @@
-"""The demonstration on real packages: built while it is killed again and again, then rehearsed on each engine that is here.
+"""The demonstration on real packages: built while it is killed again and again, then rehearsed on each engine here.
 
-Prints what each rehearsal concluded, its reasons and its findings, how often the build was killed, and whether the rows
-are what an undisturbed build makes. Fetches about 120 packages twice from PyPI and takes some minutes; ROWS sets the size.
+Prints what each rehearsal concluded and found, how often the build was killed, and whether the rows are what an
+undisturbed build makes. Fetches three times about 120 packages from PyPI and takes some minutes; ROWS sets the size.
 """
 
 import json
@@ -99,7 +99,7 @@ def main() -> None:
         sapwood(var, "demo", "--stop")
         shutil.rmtree(var, ignore_errors=True)
     claim = "on real packages the rehearsal finds what breaks on MariaDB, and says go where nothing does"
-    print(json.dumps({"claim": claim, "figures": figures, "machine": machine()}, indent=1))
+    print(json.dumps({"claim": claim, "figures": figures, "machine": machine()}))
 
 
 if __name__ == "__main__":
