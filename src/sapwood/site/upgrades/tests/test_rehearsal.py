@@ -303,6 +303,15 @@ def test_what_changes_a_table_that_the_same_plan_makes_is_no_danger_to_running_c
     campus.migration("new", "0004_price", ADD.replace("0001_initial", "0003_row").replace("null=True", "default=1"))
     found = run(migrations, "classify", campus.subject, code=0)
     assert [one["classes"] for one in found] == [["expand"], ["expand"], ["unsafe", "expand"]]
+    campus.migration(
+        "new",
+        "0005_title",
+        ADD.replace("0001_initial", "0004_price")
+        .replace("AddField", "AlterField")
+        .replace("price", "title")
+        .replace("IntegerField(", "CharField(max_length=200, "),
+    )
+    assert run(migrations, "classify", campus.subject, code=0)[-1]["classes"] == ["expand"]
 
 
 def test_two_leaves_stand_in_the_way(campus, run):
