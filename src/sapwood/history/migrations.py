@@ -6,6 +6,7 @@ still runs, `unknown` is what parsing cannot decide, always with a reason.
 """
 
 import ast
+import dataclasses
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -52,7 +53,10 @@ _ON_A_TABLE: Final = frozenset({
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation as it stands in the source. `where` is its line; `why` is there when a class is not certain."""
+    """One operation as it stands in the source. `where` is its line; `why` is there when a class is not certain.
+
+    `forms` are the fields that it declares, as they stand there.
+    """
 
     kind: str
     classes: tuple[str, ...]
@@ -61,6 +65,7 @@ class Operation:
     field: str = ""
     reversible: bool | None = None
     why: str = ""
+    forms: Mapping[str, ast.expr] = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -185,11 +190,13 @@ def _operation(call: ast.Call, new: set[str], depth: int, *, state_only: bool) -
             elif nested is not None:
                 yield Operation(kind, (UNKNOWN,), call.lineno, why=f"its {part} are computed")
         return
-    model, field = _text(given.get("model_name") or given.get("name")), _text(given.get("name"))
+    model, name = _text(given.get("model_name") or given.get("name")), _text(given.get("name"))
     if "model_name" not in given:
-        field = ""
+        name = ""
+    forms = _forms(kind, name, given)
     if state_only:
-        yield Operation(kind, (NEUTRAL,), call.lineno, model, field, reversible=True, why="changes Django's state only")
+        why = "changes Django's state only"
+        yield Operation(kind, (NEUTRAL,), call.lineno, model, name, reversible=True, why=why, forms=forms)
         return
     classes, why = _classes(kind, given)
     named = (_text(given.get("old_name")) if kind == "RenameModel" else model).lower()
@@ -199,7 +206,16 @@ def _operation(call: ast.Call, new: set[str], depth: int, *, state_only: bool) -
         classes, why = (EXPAND,), "on a table that the same upgrade makes"
         if kind == "RenameModel":
             new.add(_text(given.get("new_name")).lower())
-    yield Operation(kind, classes, call.lineno, model, field, _reversible(kind, given), why)
+    yield Operation(kind, classes, call.lineno, model, name, _reversible(kind, given), why, forms)
+
+
+def _forms(kind: str, name: str, given: Mapping[str, ast.expr]) -> dict[str, ast.expr]:
+    """The fields that an operation declares, by their names."""
+    if kind in {"AddField", "AlterField"} and "field" in given:
+        return {name: given["field"]}
+    columns = given.get("fields") if kind == "CreateModel" else None
+    pairs = [item.elts for item in getattr(columns, "elts", ()) if isinstance(item, ast.List | ast.Tuple)]
+    return {_text(pair[0]): pair[1] for pair in pairs if len(pair) == 2}  # noqa: PLR2004 - a name and a field
 
 
 def _classes(kind: str, given: Mapping[str, ast.expr]) -> tuple[tuple[str, ...], str]:
@@ -257,6 +273,7 @@ _POSITIONS: Mapping[str, tuple[str, ...]] = {
     "AlterField": ("model_name", "name", "field"),
     "RemoveField": ("model_name", "name"),
     "RenameField": ("model_name", "old_name", "new_name"),
+    "CreateModel": ("name", "fields", "options", "bases", "managers"),
     "RenameModel": ("old_name", "new_name"),
     "RunPython": ("code", "reverse_code"),
     "RunSQL": ("sql", "reverse_sql", "state_operations"),

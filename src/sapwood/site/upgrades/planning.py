@@ -9,7 +9,8 @@ from typing import Any
 from sapwood.core.errors import SapwoodError
 from sapwood.formats.canonical import JSON, canonical_bytes, sha256_hex
 from sapwood.formats.certificate import Table
-from sapwood.history.migrations import read_migration
+from sapwood.history.altered import settle
+from sapwood.history.migrations import Migration, read_migration
 from sapwood.site.upgrades.data import DatabaseUrl, PendingMigration, Subject
 from sapwood.site.upgrades.drivers.django import one
 from sapwood.site.upgrades.isolation import Level
@@ -101,14 +102,12 @@ def readable(subject: Subject) -> dict[str, DatabaseUrl]:
 def _pending(item: Mapping[str, Any], new: dict[str, frozenset[str]]) -> PendingMigration:
     """One migration of the plan, in its order; `new` gathers for each app the models whose tables the plan makes."""
     path = item["path"]
-    source = b""
-    if path:
-        try:
-            with Path(path).open("rb") as file:
-                source = file.read(MAX_MIGRATION_BYTES + 1)
-        except OSError:
-            source = b""
-    read = read_migration(source, new=new.get(item["app"], ()))
+    source = _source(Path(path)) if path else b""
+    read = settle(
+        read_migration(source, new=new.get(item["app"], ())),
+        item["app"],
+        lambda name: _source(Path(path).with_name(f"{name}.py")),
+    )
     new[item["app"]] = read.new.union(new.get(item["app"], ()))
     return PendingMigration(
         app=item["app"],
@@ -116,10 +115,24 @@ def _pending(item: Mapping[str, Any], new: dict[str, frozenset[str]]) -> Pending
         path=path or "",
         sha256=item["sha256"] or "",
         classes=read.classes,
-        why=tuple(dict.fromkeys([read.reason, *(operation.why for operation in read.operations)]))[:5],
+        why=_reasons(read),
         depends_on=tuple(item["depends_on"]),
         atomic=bool(item["atomic"]),
     )
+
+
+def _reasons(read: Migration) -> tuple[str, ...]:
+    """Why it is classified so, the reasons of its worst class first."""
+    worst = sorted(read.operations, key=lambda operation: read.classes[0] not in operation.classes)
+    return tuple(dict.fromkeys([read.reason, *(operation.why for operation in worst)]))[:5]
+
+
+def _source(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_MIGRATION_BYTES + 1)
+    except (OSError, ValueError):
+        return b""
 
 
 def _described(subject: Subject) -> JSON:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sapwood.core.errors import SapwoodError
 from sapwood.core.files import write_atomically
@@ -31,10 +31,10 @@ ENVIRONMENTS_BYTES, ROW_BYTES = 1_500_000_000, 6_000
 Say = Callable[[str], None]
 
 SUBJECT = """\
-# A campus that runs a train of Open edX packages of May 2024 and wants one of {target_date}.
+# A campus that runs a train of Open edX packages of May 2024 and wants one of November 2026.
 name = "campus"
 driver = "django"
-settings = "campus.settings"
+settings = "{settings}"
 pythonpath = ["./train"]
 database_url = "{url}"
 
@@ -84,7 +84,7 @@ def build(folder: Path, *, engine: str, variant: str, rows: int, say: Say) -> De
             ["campus", *([engine] if engine != "sqlite" else []), *([variant] if variant != "broken" else [])]
         )
         subject = folder / f"{stem}.toml"
-        text = SUBJECT.format(url=database, target=target, target_date="November 2026")
+        text = SUBJECT.format(settings=_settings(engine), url=database, target=target)
         if not subject.is_file() or subject.read_text(encoding="utf-8") != text:
             write_atomically(subject, text)
     return Demo(subject, engine, variant, rows)
@@ -184,23 +184,24 @@ def _database(folder: Path, engine: str, rows: int, lock: int, say: Say) -> str:
             server.new_database()
     if not finished:
         say(f"database: {rows:,} rows ({engine})")
-        _fill(python, folder, entry, rows, lock, say)
+        environment = {
+            "CAMPUS_DATABASE": json.dumps(entry),
+            "DJANGO_SETTINGS_MODULE": _settings(engine),
+            "PYTHONPATH": str(folder / "train"),
+            "PYTHONWARNINGS": "ignore",
+        }
+        _run([python, "-m", "campus.fill", str(rows)], lock, say, environment)
         write_atomically(stamp, wanted)
     return url
+
+
+def _settings(engine: str) -> str:
+    return "campus.settings_postgresql" if engine == "postgresql" else "campus.settings"
 
 
 def _forget(stamp: Path) -> None:
     stamp.parent.mkdir(exist_ok=True, mode=0o700)
     stamp.unlink(missing_ok=True)
-
-
-def _fill(python: Path, folder: Path, entry: Mapping[str, Any], rows: int, lock: int, say: Say) -> None:
-    environment = {
-        "CAMPUS_DATABASE": json.dumps(entry),
-        "PYTHONPATH": str(folder / "train"),
-        "PYTHONWARNINGS": "ignore",
-    }
-    _run([python, "-m", "campus.fill", str(rows)], lock, say, environment)
 
 
 def _run(command: Sequence[str | Path], lock: int, say: Say, environment: Mapping[str, str] | None = None) -> None:
@@ -220,8 +221,9 @@ def _run(command: Sequence[str | Path], lock: int, say: Say, environment: Mappin
     ) as process:
         for line in process.stdout or ():
             if line.strip() and not line.startswith((" ", "Traceback")):
-                last = line.strip()
-                say(last)
+                say(line.strip())
+                if "rror" in line or not last:
+                    last = line.strip()
     if process.returncode:
         raise DemoError(f"{Path(str(command[0])).name} failed: {last or 'it printed nothing'}", hint=_hint(last))
 

@@ -40,8 +40,8 @@ class Sqlite:
 
     def hexadecimal(self, seed):
         """32 digits with the marks of a random UUID, the same for the same seed."""
-        hashed = f"md5({seed})"
-        return f"concat(substr({hashed}, 1, 12), '4', substr({hashed}, 14, 3), 'a', substr({hashed}, 18))"
+        made = hashed(seed)
+        return f"concat(substr({made}, 1, 12), '4', substr({made}, 14, 3), 'a', substr({made}, 18))"
 
     def hyphenated(self, seed):
         made = self.hexadecimal(seed)
@@ -82,6 +82,11 @@ class PostgreSQL(Sqlite):
 DIALECTS = {"sqlite": Sqlite, "mysql": MariaDB, "postgresql": PostgreSQL}
 
 
+def hashed(value):
+    """Of whatever type: PostgreSQL does not turn a number into text by itself."""
+    return f"md5(concat({value}))"
+
+
 def say(line):
     print(line, flush=True)
 
@@ -106,10 +111,11 @@ def statements(rows, sql):
     person = f"(1 + n % {users})"
     course = f"concat('course-v1:Campus+C', {block} % {courses}, '+2024')"
     kind = "CASE n % 4 WHEN 0 THEN 'video' WHEN 1 THEN 'html' ELSE 'problem' END"
-    usage = f"concat('block-v1:Campus+C', {block} % {courses}, '+2024+type@problem+block@', md5({block}))"
+    usage = f"concat('block-v1:Campus+C', {block} % {courses}, '+2024+type@problem+block@', {hashed(block)})"
     package = f"(1 + n % {packages})"
     when, later = sql.time("n"), sql.time("n + 86400")
-    answer = f'concat(\'{{"parts": [{{"text": "\', md5(n), \'. {TEXT}"}}]}}\')'
+    digits = hashed("n")
+    answer = f"""concat('{{"parts": [{{"text": "', {digits}, '. {TEXT}"}}]}}')"""
     submission, uuid = "concat('submission', n)", sql.uuid
     nothing, yes, no = "NULL", "TRUE", "FALSE"
     return [
@@ -127,7 +133,7 @@ def statements(rows, sql):
         }),
         ("edx_when_contentdate", rows, {
             "id": "n", "course_id": f"concat('course-v1:Campus+C', n % {courses}, '+2024')",
-            "location": f"concat('block-v1:Campus+C', n % {courses}, '+2024+type@problem+block@', md5(n))",
+            "location": f"concat('block-v1:Campus+C', n % {courses}, '+2024+type@problem+block@', {digits})",
             "policy_id": f"(1 + n % {policies})", "field": "'due'", "active": yes, "block_type": kind,
         }),
         ("edx_when_userdate", half, {
@@ -135,7 +141,7 @@ def statements(rows, sql):
             "actor_id": nothing, "user_id": person, "content_date_id": "n",
         }),
         ("submissions_studentitem", half, {
-            "id": "n", "student_id": f"md5({person})", "course_id": course, "item_id": usage,
+            "id": "n", "student_id": hashed(person), "course_id": course, "item_id": usage,
             "item_type": "'openassessment'",
         }),
         ("submissions_submission", half, {
@@ -166,7 +172,7 @@ def statements(rows, sql):
             "external_id": "concat('tag-', n)",
         }),
         ("oel_tagging_objecttag", half, {
-            "object_id": f"concat('block-v1:Campus+C', n % {courses}, '+2024+type@html+block@', md5(n))",
+            "object_id": f"concat('block-v1:Campus+C', n % {courses}, '+2024+type@html+block@', {digits})",
             "taxonomy_id": "1001 + (1 + n % 100) % 5", "tag_id": "1001 + n % 100",
             "_export_id": "concat('campus-', 1 + (1 + n % 100) % 5)", "_value": "concat('Tag ', 1 + n % 100)",
         }),
@@ -206,9 +212,9 @@ def statements(rows, sql):
             "id": "n", "type": "'application'", "sub_type": "'vnd.openedx.xblock.v1.problem'", "suffix": "'xml'",
         }),
         ("oel_contents_content", entities, {
-            "id": "n", "size": "60", "hash_digest": "md5(n)", "has_file": no,
-            "text": "concat('<problem><p>', md5(n), '</p></problem>')", "created": when, "learning_package_id": package,
-            "media_type_id": "1",
+            "id": "n", "size": "60", "hash_digest": digits, "has_file": no,
+            "text": f"concat('<problem><p>', {digits}, '</p></problem>')", "created": when, "media_type_id": "1",
+            "learning_package_id": package,
         }),
         ("oel_components_componentversioncontent", entities, {
             "id": "n", "uuid": uuid("concat('content', n)"), "_key": "'block.xml'", "learner_downloadable": no,
@@ -228,7 +234,10 @@ def fill(connection, rows):
     sql = DIALECTS[connection.vendor](connection)
     quote = connection.ops.quote_name
     with transaction.atomic(), connection.cursor() as cursor:
+        there = set(connection.introspection.table_names(cursor))
         for table, count, columns in statements(rows, sql):
+            if table not in there:
+                continue
             began = time.monotonic()
             names = ", ".join(map(quote, columns))
             values = ", ".join(columns.values())
@@ -251,7 +260,7 @@ def number(connection, cursor):
 
 
 def main(rows):
-    os.environ["DJANGO_SETTINGS_MODULE"] = "campus.settings"
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "campus.settings")
     django.setup()
     from django.db import connection
 
