@@ -217,14 +217,17 @@ def test_a_backup_of_a_running_site_is_restored_whole(tmp_path):
     site = Installation(tmp_path, "site", SAPWOOD_SITE_NAME="Riverside College")
     site.sapwood("people", "add", "carol@riverside.example", "--audience", "instructors")
     site.sapwood("audit", "seal")
+    who = site.sapwood("identity", "show")
     site.sh("backup.sh", snippet("how-to/run-it-for-real.md", "backup.sh"), str(tmp_path / "backup"))
     site.sapwood("people", "add", "dave@riverside.example", "--audience", "learners")
     site.sapwood("audit", "seal")
     newer = (site.home / "audit" / "heads.jsonl").read_bytes()
     (site.home / "secret.key").unlink()
+    shutil.rmtree(site.home / "identity")
     site.sh("restore.sh", snippet("how-to/run-it-for-real.md", "restore.sh"), str(tmp_path / "backup"))
     assert [row["email"] for row in site.sapwood("people", "list")["people"]] == ["carol@riverside.example"]
     assert site.sapwood("audit", "verify")["problems"] == []
+    assert site.sapwood("identity", "show") == who
     assert (site.home / "secret.key").read_bytes() == (tmp_path / "backup" / "secret.key").read_bytes()
     (site.home / "audit" / "heads.jsonl").write_bytes(newer)
     assert "were cut off" in site.sapwood("audit", "verify", code=3)["problems"][0], (
