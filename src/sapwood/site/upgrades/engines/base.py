@@ -118,7 +118,12 @@ class Engine(Protocol):
 
 def engine_for(url: DatabaseUrl) -> Engine:
     """The engine of a database; its driver is loaded only when such a database is met."""
-    engine: Engine = importlib.import_module(f"{__package__}.{_MODULES[url.vendor]}").ENGINE
+    try:
+        engine: Engine = importlib.import_module(f"{__package__}.{_MODULES[url.vendor]}").ENGINE
+    except ModuleNotFoundError as error:
+        raise ShadowError(
+            f"The driver for {url.vendor} is not installed ({error.name})", hint="Install sapwood[postgresql]."
+        ) from None
     return engine
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tests.servers import execute, mariadb, mariadb_server  # noqa: F401 - fixtures
+from tests.servers import execute, mariadb, mariadb_server, postgresql, postgresql_server  # noqa: F401 - fixtures
 
 from sapwood.site.upgrades import api
 from sapwood.site.upgrades.cli import upgrade
@@ -38,7 +38,7 @@ SQL = """
 """
 
 
-@pytest.fixture(params=["mariadb"])
+@pytest.fixture(params=["mariadb", "postgresql"])
 def campus(request, tmp_path):
     (tmp_path / "campus").mkdir()
     return opened(Campus(tmp_path / "campus", request.getfixturevalue(request.param)))
