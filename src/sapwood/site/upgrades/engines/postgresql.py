@@ -31,6 +31,8 @@ from sapwood.site.upgrades.engines.base import (
     Say,
     ShadowError,
     Technique,
+    emptied,
+    no_space,
     remove,
     require_room,
     room,
@@ -95,8 +97,8 @@ class PostgreSQL:
     vendor = "postgresql"
 
     def version(self, url: DatabaseUrl) -> str:
-        """See Engine."""
-        return str(_one(url, "SHOW server_version"))
+        """Answered also while a restore has dropped the database."""
+        return str(_one(_administration(url), "SHOW server_version"))
 
     def size(self, url: DatabaseUrl) -> int:
         """See Engine."""
@@ -136,7 +138,7 @@ class PostgreSQL:
         began = time.perf_counter()
         programs = _programs(url)
         settings = _settings(url)
-        with servers.home(folder, servers.owner_for("postgres")) as place:
+        with no_space(), servers.home(folder, servers.owner_for("postgres")) as place:
             if technique == PHYSICAL:
                 say("copying the cluster's files")
                 _client(
@@ -164,13 +166,12 @@ class PostgreSQL:
                     _run(control, "SELECT pg_reload_conf()")
                 yield Copy(copied, time.perf_counter() - began, self.size(copied), technique)
 
+    @no_space()
     def backup(self, url: DatabaseUrl, folder: Path, say: Say) -> Backup:
         """A dump and its fingerprint from one snapshot, so that both hold while the site writes."""
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         require_room(folder, self.size(url))
         began = time.perf_counter()
-        fresh = folder / ".backup"
-        remove(fresh)
+        fresh = emptied(folder, ".backup")
         with _connected(url) as connection, connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             [snapshot] = connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
@@ -180,6 +181,7 @@ class PostgreSQL:
             found = _fingerprint(connection)
         return seal(fresh, folder / "backup", LOGICAL, time.perf_counter() - began, found)
 
+    @no_space()
     def restore(self, backup: Backup, url: DatabaseUrl, say: Say) -> float:
         """Drop the database and load the backup; what an interrupted run loaded is dropped again."""
         began = time.perf_counter()
@@ -197,6 +199,18 @@ class PostgreSQL:
         with _connected(url) as connection, connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             return _fingerprint(connection)
+
+    def others(self, url: DatabaseUrl) -> Sequence[Mapping[str, Any]]:
+        """Sessions in this database; the server's own processes are none."""
+        query = (
+            "SELECT pid, usename || '@' || coalesce(client_addr::text, 'local') FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database() AND backend_type = 'client backend'"
+        )
+        return [{"id": int(number), "who": str(who)} for number, who in _all(url, query)]
+
+    def position(self, url: DatabaseUrl) -> str:
+        """The number of the cluster's next writing transaction: other databases count too."""
+        return str(_one(url, "SELECT pg_snapshot_xmax(pg_current_snapshot())"))
 
     def blockers(self, url: DatabaseUrl) -> Sequence[Mapping[str, Any]]:
         """Open transactions in this database."""
@@ -281,8 +295,12 @@ def _programs_major(programs: Path | None) -> int:
     return int(match[1]) if match else 0
 
 
+def _administration(url: DatabaseUrl) -> DatabaseUrl:
+    return dataclasses.replace(url, name="postgres")
+
+
 def _programs(url: DatabaseUrl) -> Path:
-    found = servers.postgresql_programs(_major(str(_one(url, "SHOW server_version"))))
+    found = servers.postgresql_programs(_major(ENGINE.version(url)))
     if found is None:
         raise ShadowError("PostgreSQL is not installed here", hint="Install the package postgresql.")
     return found
@@ -410,7 +428,7 @@ def _roles(url: DatabaseUrl, control: DatabaseUrl) -> None:
 
 def _load(source: Path, url: DatabaseUrl, programs: Path, say: Say) -> None:
     say("emptying the database")
-    administration = dataclasses.replace(url, name="postgres")
+    administration = _administration(url)
     _run(administration, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(url.name)))
     say("loading the database")
     _client(

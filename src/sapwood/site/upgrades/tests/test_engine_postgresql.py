@@ -86,6 +86,15 @@ def test_a_restore_takes_back_every_kind_of_change(url, tmp_path):
         assert not same(engine.fingerprint(url), backup.fingerprint), name
 
 
+def test_a_restore_that_was_interrupted_is_run_again(url, tmp_path):
+    engine = engine_for(url)
+    backup = engine.backup(url, tmp_path / "backup", print)
+    execute(dataclasses.replace(url, name="postgres"), f"DROP DATABASE {url.name}")
+    assert engine.version(url)
+    engine.restore(engine.load_backup(backup.path), url, print)
+    assert not same(engine.fingerprint(url), backup.fingerprint)
+
+
 def test_a_backup_that_was_cut_is_refused(url, tmp_path):
     engine = engine_for(url)
     backup = engine.backup(url, tmp_path / "backup", print)
@@ -111,6 +120,18 @@ def test_an_open_transaction_is_named_without_values(url):
         idle.execute("SELECT * FROM parent WHERE name = 'carol'")
         [row] = engine_for(url).blockers(url)
         assert (row["id"], row["what"]) == (idle.info.backend_pid, "idle in transaction")
+        [other] = engine_for(url).others(url)
+        assert (other["id"], other["who"]) == (idle.info.backend_pid, f"{url.user}@local")
+    assert not engine_for(url).others(url)
+
+
+def test_a_write_moves_the_position_and_a_look_does_not(url):
+    engine = engine_for(url)
+    before = engine.position(url)
+    execute(url, "SELECT count(*) FROM parent")
+    assert engine.position(url) == before
+    execute(url, "DELETE FROM twins")
+    assert engine.position(url) != before
 
 
 def test_the_choice_says_why(url, tmp_path):
