@@ -43,8 +43,40 @@ def mariadb(mariadb_server):
     mysql._run(mariadb_server, f"DROP DATABASE IF EXISTS {url.name}")
 
 
+@pytest.fixture(scope="session")
+def postgresql_server(tmp_path_factory):
+    """A PostgreSQL of this run; the address of its administrator."""
+    programs = servers.postgresql_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    folder = tmp_path_factory.mktemp("postgresql")
+    settings = {"fsync": "off", "shared_buffers": "32MB", "max_wal_senders": "4", "wal_level": "replica"}
+    with servers.home(folder, servers.owner_for("postgres")) as place:
+        servers.postgresql_install(place, programs)
+        with servers.postgresql(place, folder, programs, settings) as url:
+            yield url
+
+
+@pytest.fixture
+def postgresql(postgresql_server):
+    """An empty database on it, dropped afterwards."""
+    from sapwood.site.upgrades.engines import postgresql as engine
+
+    url = dataclasses.replace(postgresql_server, name=f"campus_{secrets.token_hex(4)}")
+    engine._run(postgresql_server, f"CREATE DATABASE {url.name}")
+    yield url
+    engine._run(postgresql_server, f"DROP DATABASE IF EXISTS {url.name} WITH (FORCE)")
+
+
 def execute(url: DatabaseUrl, *statements: str):
     """Run statements in a session of their own, without modes or time limits; the last one's rows."""
+    if url.vendor == "postgresql":
+        import psycopg
+
+        with psycopg.connect(host=url.socket, user=url.user, dbname=url.name, autocommit=True) as connection:
+            for statement in statements:
+                found = connection.execute(statement)
+            return tuple(found.fetchall()) if found.description else ()
     import pymysql
 
     where = {"unix_socket": url.socket, "user": url.user, "password": url.password, "database": url.name}

@@ -4,13 +4,15 @@ A way back rests on three promises: a backup is complete and readable before it 
 database exactly the backup and may be run again until it is done, and a fingerprint tells two databases apart.
 """
 
+import contextlib
+import errno
 import hashlib
 import importlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +126,12 @@ class Engine(Protocol):
 
 def engine_for(url: DatabaseUrl) -> Engine:
     """The engine of a database; its driver is loaded only when such a database is met."""
-    engine: Engine = importlib.import_module(f"{__package__}.{_MODULES[url.vendor]}").ENGINE
+    try:
+        engine: Engine = importlib.import_module(f"{__package__}.{_MODULES[url.vendor]}").ENGINE
+    except ModuleNotFoundError as error:
+        raise ShadowError(
+            f"The driver for {url.vendor} is not installed ({error.name})", hint="Install sapwood[postgresql]."
+        ) from None
     return engine
 
 
@@ -159,6 +166,27 @@ def require_room(folder: Path, needed: int) -> None:
         raise NoSpaceError(
             f"The disk is too small: {why}", hint="Free some space, or set SAPWOOD_VAR to a larger disk."
         )
+
+
+@contextlib.contextmanager
+def no_space() -> Iterator[None]:
+    """Turn a disk that fills up on the way into one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise NoSpaceError(
+            f"The disk filled up while writing {error.filename or 'a copy'}",
+            hint="Free some space, or set SAPWOOD_VAR.",
+        ) from None
+
+
+def emptied(folder: Path, name: str) -> Path:
+    """A path in a folder that is there, with nothing at it that an earlier run left."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    remove(folder / name)
+    return folder / name
 
 
 def same(first: Fingerprint, second: Fingerprint) -> str:

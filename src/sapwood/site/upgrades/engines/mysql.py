@@ -38,6 +38,8 @@ from sapwood.site.upgrades.engines.base import (
     Say,
     ShadowError,
     Technique,
+    emptied,
+    no_space,
     remove,
     require_room,
     room,
@@ -88,8 +90,8 @@ class MySQL:
     vendor = "mysql"
 
     def version(self, url: DatabaseUrl) -> str:
-        """See Engine."""
-        return str(_one(url, "SELECT VERSION()"))
+        """Answered also while a restore has dropped the database."""
+        return str(_one(dataclasses.replace(url, name=""), "SELECT VERSION()"))
 
     def size(self, url: DatabaseUrl) -> int:
         """By the server's own statistics."""
@@ -122,7 +124,7 @@ class MySQL:
         settings = _settings(url)
         options = _options(settings)
         flush = options.pop("innodb-flush-log-at-trx-commit")
-        with servers.home(folder, servers.owner_for("mysql")) as place:
+        with no_space(), servers.home(folder, servers.owner_for("mysql")) as place:
             if technique == PHYSICAL:
                 options |= {name.replace("_", "-"): settings[name] for name in FILES if settings.get(name)}
                 _copy_files(url, place, settings["datadir"], say)
@@ -137,14 +139,13 @@ class MySQL:
                 _run(control, f"SET GLOBAL innodb_flush_log_at_trx_commit = {int(flush)}")
                 yield Copy(copied, time.perf_counter() - began, self.size(copied), technique)
 
+    @no_space()
     def backup(self, url: DatabaseUrl, folder: Path, say: Say) -> Backup:
         """A dump in parts: definitions, each table's rows, then what acts on rows."""
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         require_room(folder, self.size(url))
         began = time.perf_counter()
         before = self.fingerprint(url)
-        fresh = folder / ".backup"
-        remove(fresh)
+        fresh = emptied(folder, ".backup")
         _dump(url, fresh, say)
         after = self.fingerprint(url)
         certain = {name: value for name, value in before.items() if after.get(name) == value}
@@ -152,6 +153,7 @@ class MySQL:
             say(f"changed during the backup, so without proof of equality: {same(before, certain)}")
         return seal(fresh, folder / "backup", LOGICAL, time.perf_counter() - began, certain)
 
+    @no_space()
     def restore(self, backup: Backup, url: DatabaseUrl, say: Say) -> float:
         """Drop the database and load the backup; what an interrupted run loaded is dropped again."""
         began = time.perf_counter()

@@ -285,3 +285,88 @@ def _answers(url: DatabaseUrl) -> bool:
     except pymysql.Error:
         return False
     return True
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------------
+
+
+def postgresql_programs(major: int | None = None) -> Path | None:
+    """The folder of PostgreSQL's programs: of this major version, or else of the newest."""
+    found = {
+        int(path.parent.name): path
+        for path in Path("/usr/lib/postgresql").glob("*/bin")
+        if (path / "postgres").exists()
+    }
+    if (here := program("postgres")) is not None:
+        said = subprocess.run([here, "--version"], capture_output=True, text=True, check=False).stdout.split()
+        if len(said) > 2 and said[2].split(".")[0].isdigit():  # noqa: PLR2004 - postgres (PostgreSQL) 15.18
+            found[int(said[2].split(".")[0])] = here.resolve().parent
+    if major is not None and major in found:
+        return found[major]
+    return found[max(found)] if found else None
+
+
+def postgresql_install(place: Home, programs: Path, *, checksums: bool = False) -> None:
+    """Make an empty cluster whose administrator is ours."""
+    where: list[str | Path] = [
+        "-D",
+        place.data,
+        "-U",
+        CONTROL,
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+        "--no-sync",
+    ]
+    place.do([programs / "initdb", *where, "--no-sync", *(["-k"] if checksums else [])], "Making an empty server")
+
+
+@contextlib.contextmanager
+def postgresql(place: Home, folder: Path, programs: Path, settings: Mapping[str, str]) -> Iterator[DatabaseUrl]:
+    """A server over the data directory of a place; whoever can reach its socket is whom he says he is.
+
+    `settings` can be changed afterwards with `postgresql_configure`.
+    """
+    hba = place.run / "hba.conf"
+    write_atomically(hba, "local all all trust\nlocal replication all trust\n")
+    write_atomically(place.run / "ident.conf", "")
+    postgresql_configure(place, settings)
+    place.give(place.run)
+    argv: list[str | Path] = [
+        programs / "postgres",
+        *("-D", place.data),
+        *("-c", f"config_file={place.run / 'postgresql.conf'}"),
+        *("-c", f"hba_file={hba}"),
+        *("-c", f"ident_file={place.run / 'ident.conf'}"),
+    ]
+    ask = [str(programs / "pg_isready"), "-q", "-h", str(place.run)]
+    with running(
+        place,
+        folder,
+        argv,
+        ready=lambda: subprocess.run(ask, check=False, env=_ENV, stdin=subprocess.DEVNULL).returncode == 0,
+        children=True,
+    ):
+        yield DatabaseUrl("postgresql", "postgres", user=CONTROL, socket=str(place.run))
+
+
+def postgresql_configure(place: Home, settings: Mapping[str, str]) -> None:
+    """Write the server's settings; a running one has to be told to read them again."""
+    fixed = {
+        "listen_addresses": "",
+        "unix_socket_directories": str(place.run),
+        "unix_socket_permissions": "0700",
+        "archive_mode": "off",
+        "ssl": "off",
+        "logging_collector": "off",
+        "log_statement": "none",
+        "log_min_messages": "fatal",  # an error's text holds values
+        "log_min_error_statement": "panic",
+    }
+    everything = {"max_wal_senders": "0", **settings, **fixed}
+    lines = [f"{name} = '" + value.replace("'", "''") + "'" for name, value in everything.items()]
+    path = place.run / "postgresql.conf"
+    write_atomically(path, "\n".join(lines) + "\n")
+    place.give(path)

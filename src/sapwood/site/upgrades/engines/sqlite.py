@@ -19,6 +19,7 @@ from sapwood.site.upgrades.engines.base import (
     Say,
     ShadowError,
     Technique,
+    no_space,
     require_room,
     room,
     same,
@@ -80,6 +81,7 @@ class SQLite:
         finally:
             _remove_with_logs(path)
 
+    @no_space()
     def backup(self, url: DatabaseUrl, folder: Path, say: Say) -> Backup:
         """A copy of the file, read through once for its fingerprint."""
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -85,6 +85,15 @@ def test_a_restore_takes_back_every_kind_of_change(url, tmp_path):
         assert not same(engine.fingerprint(url), backup.fingerprint), name
 
 
+def test_a_restore_that_was_interrupted_is_run_again(url, tmp_path):
+    engine = engine_for(url)
+    backup = engine.backup(url, tmp_path / "backup", print)
+    execute(url, f"DROP DATABASE {url.name}")
+    assert engine.version(url)
+    engine.restore(engine.load_backup(backup.path), url, print)
+    assert not same(engine.fingerprint(url), backup.fingerprint)
+
+
 def test_a_backup_that_was_cut_is_refused(url, tmp_path):
     engine = engine_for(url)
     backup = engine.backup(url, tmp_path / "backup", print)

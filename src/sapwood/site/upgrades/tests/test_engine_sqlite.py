@@ -2,11 +2,21 @@
 
 import contextlib
 import sqlite3
+from pathlib import Path
 
 import pytest
 
 from sapwood.site.upgrades.data import DatabaseUrl
-from sapwood.site.upgrades.engines.base import BackupError, ShadowError, choose, engine_for, same
+from sapwood.site.upgrades.engines.base import (
+    BackupError,
+    NoSpaceError,
+    ShadowError,
+    choose,
+    engine_for,
+    no_space,
+    require_room,
+    same,
+)
 
 
 @pytest.fixture
@@ -77,3 +87,10 @@ def test_a_shadow_is_gone_afterwards_and_its_technique_is_explained(url, tmp_pat
         execute(copied.url, "DELETE FROM person")
     assert engine.fingerprint(url) == before
     assert not list((tmp_path / "shadow").iterdir())
+
+
+def test_a_full_disk_is_one_line_before_and_on_the_way(tmp_path):
+    with pytest.raises(NoSpaceError, match="too small"):
+        require_room(tmp_path / "not there yet", 10**18)
+    with pytest.raises(NoSpaceError, match="filled up"), no_space(), Path("/dev/full").open("w") as file:
+        file.write("x" * 100_000)
