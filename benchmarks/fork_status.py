@@ -64,11 +64,11 @@ def measured(argv: list[str]) -> tuple[dict[str, float], str]:
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     printed = process.stdout.read()
     _, _, usage = os.wait4(process.pid, 0)
-    return {"cpu_s": round(usage.ru_utime + usage.ru_stime, 2), "peak_mb": round(usage.ru_maxrss / 1000)}, printed
+    return {"cpu_s": round(usage.ru_utime + usage.ru_stime, 3), "peak_mb": round(usage.ru_maxrss / 1000)}, printed
 
 
 def compare(path: str, upstream: str, target: str, head: str) -> dict[str, object]:
-    """The three, the best of three runs of each."""
+    """Each alone (the best of three), and ours against one `git cherry` and a `git merge-tree` per trial merge."""
     commands = {
         "ours": [sys.executable, "-c", OURS, path, upstream, target, head],
         "import_alone": [sys.executable, "-c", "import sapwood.history.forks"],
@@ -80,13 +80,19 @@ def compare(path: str, upstream: str, target: str, head: str) -> dict[str, objec
         runs = [measured(argv) for _ in range(3)]
         figures[name] = min((run[0] for run in runs), key=lambda run: run["cpu_s"])
         printed[name] = runs[0][1]
-    both = figures["git_cherry"]["cpu_s"] + figures["git_merge_tree"]["cpu_s"]
-    figures["ratio_to_both"] = round((figures["ours"]["cpu_s"] - figures["import_alone"]["cpu_s"]) / max(both, 0.01), 1)
+    status = json.loads(printed["ours"])
+    twenty = [measured(commands["git_merge_tree"])[0]["cpu_s"] for _ in range(20)]
+    figures["git_merge_tree"]["cpu_s"] = round(sum(twenty) / 20, 3)
+    trials = status["to_bring_over"] + status["merge"] + 1
+    peer = figures["git_cherry"]["cpu_s"] + trials * figures["git_merge_tree"]["cpu_s"]
     cherry = [line[:1] for line in printed["git_cherry"].splitlines()]
     return {
-        "status": json.loads(printed["ours"]),
+        "status": status,
         "cherry": {"carried": cherry.count("+"), "equivalent": cherry.count("-")},
         **figures,
+        "trial_merges": trials,
+        "peer_cpu_s": round(peer, 2),
+        "ratio_to_peer": round((figures["ours"]["cpu_s"] - figures["import_alone"]["cpu_s"]) / peer, 2),
     }
 
 

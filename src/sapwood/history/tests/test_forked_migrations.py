@@ -109,6 +109,11 @@ def test_a_fork_that_removes_what_others_need_is_bad_news(tmp_path):
     assert found.forked_migrations[0].missing == ("0003_theirs: 0002_price",)
 
 
+def test_what_the_target_lacks_without_the_fork_is_not_the_forks(tmp_path):
+    base = {"0001_initial": migration("0000_never_there"), "0002_price": migration("0001_initial")}
+    assert status(tmp_path, {}, {"0003_mine": migration("0002_price")}, base=base).verdict == Verdict.CLEAN
+
+
 def test_an_app_is_known_by_the_label_that_it_declares(tmp_path):
     """Its folder is `store`; without the label no dependency would be its own, and each migration a leaf."""
     more = [("auth", "0001_initial")] * 3  # as often as its own, and called like its own first one

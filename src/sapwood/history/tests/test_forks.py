@@ -205,10 +205,13 @@ def test_an_octopus_and_a_root_of_its_own_are_read(tmp_path):
     repo.git("rm", "-rfq", ".")
     repo.commit("a root", {"own": "own\n"})
     repo.checkout("fork")
+    repo.commit("mine", {"c": "c\n"})
     repo.git("merge", "-q", "--no-edit", "a", "b")
+    assert len(repo.git("rev-list", "--parents", "-1", "HEAD").split()) == 4
     repo.git("merge", "-q", "--no-edit", "--allow-unrelated-histories", "elsewhere")
     found = status(repo)
-    assert sorted(one.state.value for one in found.commits) == ["carried", "carried", "carried", "merge", "merge"]
+    assert sorted(one.state.value for one in found.commits) == [*["carried"] * 4, "merge", "merge"]
+    assert not any(one.own_changes for one in found.commits)
     assert found.verdict == Verdict.CLEAN
 
 
@@ -260,6 +263,7 @@ def test_a_bare_repository_a_worktree_and_alternates_are_read_alike(tmp_path):
         tmp_path / "r", {"f": LINES}, target={"f": edited(5, "theirs")}, fork={"f": edited(5, "mine")}
     )
     expected = status(repo).to_dict()
+    assert expected["verdict"] == "conflicts"
     repo.git("clone", "-q", "--bare", ".", str(tmp_path / "bare.git"))
     repo.git("clone", "-q", "--shared", "--bare", ".", str(tmp_path / "shared.git"))
     repo.git("worktree", "add", "-q", str(tmp_path / "tree"), "fork", "-f")
