@@ -245,7 +245,7 @@ def fill(connection, rows):
             if count >= rows // 2:
                 say(f"{table}: {count:,} rows in {time.monotonic() - began:.1f} s")
         number(connection, cursor)
-        from campus.few import few_by_the_orm
+        from .few import few_by_the_orm
 
         few_by_the_orm(users)
 
