@@ -26,6 +26,7 @@ PARTS = [
     (advisory.Cvss, "advisory", "properties/cvss"),
     (advisory.Fix, "advisory", "properties/fixed_in/items"),
     (certificate.Table, "certificate", "properties/tables/items"),
+    (certificate.Known, "certificate", "properties/known/items"),
     (certificate.Interval, "certificate", "$defs/interval"),
 ]
 
