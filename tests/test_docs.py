@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from sapwood.site.upgrades.hooks import TOLD_TO_HOOKS
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 SOURCE = DOCS.parent / "src" / "sapwood"
 WRITER = DOCS / "_ext" / "sapwood_reference.py"
@@ -61,7 +63,7 @@ def test_every_setting_read_from_the_environment_is_declared(inventory):
         if "/tests/" not in str(path)
         for name in re.findall(r"[\"'](SAPWOOD_[A-Z_]+)[\"']", path.read_text(encoding="utf-8"))
     }
-    assert used - set(inventory["settings"]) - {"SAPWOOD_TRACEBACK"} == set()
+    assert used - set(inventory["settings"]) - {"SAPWOOD_TRACEBACK", *TOLD_TO_HOOKS} == set()
 
 
 def test_every_setting_command_and_error_says_what_it_is(inventory):

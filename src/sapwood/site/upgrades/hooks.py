@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +11,8 @@ from sapwood.core.errors import SapwoodError
 from sapwood.site.upgrades.data import Subject
 
 MAX_OUTPUT_BYTES: Final = 4_000
-# A hook sees where programs are, and nothing else of this process: Sapwood's own secrets stand in its environment.
+# Beside these a hook sees where programs are, and nothing else of this process: Sapwood's secrets stand there.
+TOLD_TO_HOOKS: Final = ("SAPWOOD_SUBJECT", "SAPWOOD_HOOK", "SAPWOOD_TO", "SAPWOOD_RUN")
 KEPT: Final = ("PATH", "HOME", "LANG", "TZ", "USER", "LOGNAME")
 
 
@@ -32,7 +32,7 @@ def run_hook(subject: Subject, name: str, *, towards: str, run: str, log: Path) 
         return 0.0
     began = time.perf_counter()
     environment = {key: os.environ[key] for key in KEPT if key in os.environ}
-    environment |= _told(subject, name, towards, run)
+    environment |= dict(zip(TOLD_TO_HOOKS, (str(subject.path), name, towards, run), strict=True))
     try:
         with log.open("ab") as output:
             process = subprocess.Popen(
@@ -58,15 +58,6 @@ def run_hook(subject: Subject, name: str, *, towards: str, run: str, log: Path) 
     if code:
         raise HookError(f"The hook {name} ended with code {code}: {_tail(log)}", hint=f"Its output is in {log}.")
     return time.perf_counter() - began
-
-
-def _told(subject: Subject, name: str, towards: str, run: str) -> Mapping[str, str]:
-    return {
-        "SAPWOOD_SUBJECT": str(subject.path),
-        "SAPWOOD_HOOK": name,
-        "SAPWOOD_TO": towards,
-        "SAPWOOD_RUN": run,
-    }
 
 
 def _tail(log: Path) -> str:
