@@ -38,9 +38,9 @@ def mariadb(mariadb_server):
     from sapwood.site.upgrades.engines import mysql
 
     url = dataclasses.replace(mariadb_server, name=f"campus_{secrets.token_hex(4)}")
-    mysql._run(mariadb_server, f"CREATE DATABASE {url.name}")
+    mysql.run(mariadb_server, f"CREATE DATABASE {url.name}")
     yield url
-    mysql._run(mariadb_server, f"DROP DATABASE IF EXISTS {url.name}")
+    mysql.run(mariadb_server, f"DROP DATABASE IF EXISTS {url.name}")
 
 
 @pytest.fixture(scope="session")
@@ -63,9 +63,9 @@ def postgresql(postgresql_server):
     from sapwood.site.upgrades.engines import postgresql as engine
 
     url = dataclasses.replace(postgresql_server, name=f"campus_{secrets.token_hex(4)}")
-    engine._run(postgresql_server, f"CREATE DATABASE {url.name}")
+    engine.run(postgresql_server, f"CREATE DATABASE {url.name}")
     yield url
-    engine._run(postgresql_server, f"DROP DATABASE IF EXISTS {url.name} WITH (FORCE)")
+    engine.run(postgresql_server, f"DROP DATABASE IF EXISTS {url.name} WITH (FORCE)")
 
 
 def execute(url: DatabaseUrl, *statements: str):

@@ -15,6 +15,7 @@ from sapwood.site.upgrades.drivers.django import InsideError, ask
 from sapwood.site.upgrades.engines.base import Say, choose, engine_for, require_room, same_release
 from sapwood.site.upgrades.isolation import Kind, described, probe
 from sapwood.site.upgrades.planning import Plan, make_plan, measure_tables
+from sapwood.site.upgrades.probing import Algorithms, empty_copy
 from sapwood.site.upgrades.scratch import private_folder
 
 Databases = Mapping[str, DatabaseUrl]
@@ -48,6 +49,7 @@ class Rehearsal:
     technique: str = ""
     technique_why: str = ""
     isolation: dict[str, Any] = field(default_factory=lambda: described(probe()))
+    probes: Mapping[str, Algorithms] = field(default_factory=dict)
     copy_s: float = 0.0
     backup_s: float = 0.0
     copy_bytes: int = 0
@@ -94,6 +96,9 @@ def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambd
                 for alias, url in subject.databases.items()
             }
             found.tables = measure_tables(subject, shadow, folder / "tables")
+            found.probes = {
+                alias: stack.enter_context(empty_copy(url, folder / f"{alias}-probe")) for alias, url in shadow.items()
+            }
             before = _check(subject, subject.current, shadow, folder / "before", found, "before", say)
             found.known = {(row["id"], row["model"], row["field"]) for row in before if row["verdict"] == "fail"}
             _upgrade(subject, shadow, folder, found, say)
@@ -196,7 +201,8 @@ def _migrate(
             elif event in {"done", "failed", "skipped"}:
                 known = classes.get(label)
                 row = {name: value for name, value in answer.items() if name != "event"}
-                row |= {"outcome": event, "classes": list(known.classes) if known else ["unknown"], "algorithms": []}
+                row |= {"outcome": event, "classes": list(known.classes) if known else ["unknown"]}
+                row["algorithms"] = found.probes[alias](row.pop("ddl", []))
                 found.migrations.append(row)
                 if event == "failed":
                     names = ("app", "name", "statement", "error_code", "after_failure", "held_back")

@@ -29,6 +29,8 @@ DUPLICATE_ENTRY = 1062
 DEPTH = 20
 MAX_TEXT = 2000
 LOCK_WAIT_S = 10
+DDL = 500
+MAX_DDL = 20000
 
 
 class RefusedError(Exception):
@@ -693,6 +695,7 @@ class Meter:
         self.sql_s = 0.0
         self.statements = 0
         self.slowest: list[tuple[float, str]] = []
+        self.ddl: list[str] = []
 
     def __call__(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
         began = time.perf_counter()
@@ -703,6 +706,17 @@ class Meter:
             self.sql_s += took
             self.statements += 1
             self.slowest = sorted([*self.slowest, (took, str(sql)[:300])], reverse=True)[:3]
+            if str(sql).lstrip()[:6].upper() in {"ALTER ", "CREATE", "DROP T", "DROP I", "RENAME"} and len(self.ddl) < DDL:
+                self.ddl.append(inlined(str(sql), params))
+
+
+def inlined(sql: str, params: Any) -> str:
+    """A statement on the schema with its parameters, which are defaults from the code."""
+    for value in params or ():
+        plain = value is None or isinstance(value, (int, float))
+        text = "NULL" if value is None else str(value) if plain else "'" + str(value).replace("'", "''") + "'"
+        sql = sql.replace("%s", text, 1)
+    return sql[:MAX_DDL]
 
 
 def migrate(request: dict[str, Any], answers: Answers) -> None:
@@ -765,6 +779,7 @@ def migrate(request: dict[str, Any], answers: Answers) -> None:
             sql_seconds=meter.sql_s,
             state_seconds=max(0.0, took - meter.sql_s),
             statements=meter.statements,
+            ddl=meter.ddl,
             slowest=[{"seconds": seconds, "sql": sql} for seconds, sql in meter.slowest],
             after_failure=bool(failed),
             **name,
@@ -782,6 +797,7 @@ def failure(error: Exception, meter: Meter, began: float) -> dict[str, Any]:
     return {
         "seconds": time.perf_counter() - began,
         "sql_seconds": meter.sql_s,
+        "ddl": meter.ddl,
         "statement": last_statement(error),
         "error": type(error).__name__,
         "error_code": number,

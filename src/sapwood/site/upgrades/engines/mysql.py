@@ -136,7 +136,7 @@ class MySQL:
                 copied = dataclasses.replace(control, name=url.name)
                 if technique == LOGICAL:
                     _load_logical(url, control, folder, say)
-                _run(control, f"SET GLOBAL innodb_flush_log_at_trx_commit = {int(flush)}")
+                run(control, f"SET GLOBAL innodb_flush_log_at_trx_commit = {int(flush)}")
                 yield Copy(copied, time.perf_counter() - began, self.size(copied), technique)
 
     @no_space()
@@ -170,7 +170,7 @@ class MySQL:
 
     def fingerprint(self, url: DatabaseUrl) -> Fingerprint:
         """Computed by the server, one pass over each table."""
-        with _connected(url) as connection, connection.cursor() as cursor:
+        with connected(url) as connection, connection.cursor() as cursor:
             cursor.execute("SET SESSION group_concat_max_len = 4294967295")
             found = {SCHEMA: _definitions(cursor, url.name)}
             cursor.execute(
@@ -217,7 +217,7 @@ class MySQL:
             " JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id"
             " WHERE p.id <> CONNECTION_ID() AND (p.db = %s OR p.db IS NULL) ORDER BY t.trx_started"
         )
-        with _connected(url, zone="SYSTEM") as connection, connection.cursor() as cursor:
+        with connected(url, zone="SYSTEM") as connection, connection.cursor() as cursor:
             cursor.execute(sql, (url.name,))
             return [
                 {
@@ -236,7 +236,7 @@ ENGINE = MySQL()
 
 
 @contextlib.contextmanager
-def _connected(url: DatabaseUrl, *, write: bool = False, zone: str = "+00:00") -> Iterator[Any]:
+def connected(url: DatabaseUrl, *, write: bool = False, zone: str = "+00:00") -> Iterator[Any]:
     where: dict[str, Any] = {"unix_socket": url.socket} if url.socket else {"host": url.host, "port": url.port or 3306}
     try:
         connection = pymysql.connect(
@@ -264,7 +264,7 @@ def _connected(url: DatabaseUrl, *, write: bool = False, zone: str = "+00:00") -
 
 
 def _all(url: DatabaseUrl, sql: str, *values: object) -> tuple[tuple[Any, ...], ...]:
-    with _connected(url) as connection, connection.cursor() as cursor:
+    with connected(url) as connection, connection.cursor() as cursor:
         cursor.execute(sql, values)
         rows: tuple[tuple[Any, ...], ...] = tuple(cursor.fetchall())
         return rows
@@ -274,8 +274,8 @@ def _one(url: DatabaseUrl, sql: str, *values: object) -> Any:
     return _all(url, sql, *values)[0][0]
 
 
-def _run(url: DatabaseUrl, *statements: str) -> None:
-    with _connected(url, write=True) as connection, connection.cursor() as cursor:
+def run(url: DatabaseUrl, *statements: str) -> None:
+    with connected(url, write=True) as connection, connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
 
@@ -367,7 +367,7 @@ def _local_version(name: str = "mariadbd") -> tuple[int, ...]:
 def _no_logical(size: int, disk: Path) -> str:
     if servers.program("mariadbd", "mysqld") is None:
         return "no MariaDB or MySQL server is installed here (Debian: mariadb-server)"
-    if _client("dump") is None:
+    if client_program("dump") is None:
         return "mariadb-dump is not installed here"
     return room(disk, size * 2)
 
@@ -386,7 +386,7 @@ def _no_physical(url: DatabaseUrl, disk: Path) -> str:
         return f"the server is {settings['version']}, the programs here are of another release"
     if not os.access(data, os.R_OK | os.X_OK) or not os.access(data / "ibdata1", os.R_OK):
         return "its data directory cannot be read by this account"
-    with _connected(url) as connection, connection.cursor() as cursor:
+    with connected(url) as connection, connection.cursor() as cursor:
         cursor.execute("SHOW GRANTS")
         rights = " ".join(row[0].upper() for row in cursor.fetchall() if " ON *.* " in row[0])
     missing = [right for right in ("RELOAD", "PROCESS") if right not in rights and "ALL PRIVILEGES" not in rights]
@@ -396,7 +396,7 @@ def _no_physical(url: DatabaseUrl, disk: Path) -> str:
     return room(disk, whole)
 
 
-def _client(what: str = "") -> Path | None:
+def client_program(what: str = "") -> Path | None:
     return servers.program(*((f"mariadb-{what}", f"mysql{what}") if what else ("mariadb", "mysql")))
 
 
@@ -404,7 +404,7 @@ def _client(what: str = "") -> Path | None:
 
 
 @contextlib.contextmanager
-def _defaults(url: DatabaseUrl) -> Iterator[Path]:
+def option_file(url: DatabaseUrl) -> Iterator[Path]:
     """An option file that only we can read: a password on a command line is everybody's."""
 
     def text(value: str) -> str:
@@ -421,7 +421,7 @@ def _defaults(url: DatabaseUrl) -> Iterator[Path]:
         yield Path(file.name)
 
 
-def _program(argv: Sequence[str | Path], what: str, **given: Any) -> None:
+def run_program(argv: Sequence[str | Path], what: str, **given: Any) -> None:
     """Run one of the client programs; raises BackupError with its last line, scrubbed."""
     done = subprocess.run(list(map(str, argv)), stderr=subprocess.PIPE, check=False, **given)
     if done.returncode:
@@ -443,13 +443,13 @@ def _copy_files(url: DatabaseUrl, place: servers.Home, source: str, say: Say) ->
     if backup is None:
         raise ShadowError("mariadb-backup is not installed", hint="Choose another technique.")
     quiet = {"stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
-    with _defaults(url) as defaults:
+    with option_file(url) as defaults:
         say("copying the server's files")
         target = [f"--target-dir={place.data}", f"--datadir={source}", f"--parallel={PARALLEL}"]
-        _program([backup, f"--defaults-file={defaults}", "--backup", *target], "mariadb-backup", **quiet)
+        run_program([backup, f"--defaults-file={defaults}", "--backup", *target], "mariadb-backup", **quiet)
     say("preparing the copy")
     memory = f"--use-memory={min(servers.memory_bytes(), 1 << 30)}"
-    _program([backup, "--no-defaults", "--prepare", f"--target-dir={place.data}", memory], "mariadb-backup", **quiet)
+    run_program([backup, "--no-defaults", "--prepare", f"--target-dir={place.data}", memory], "mariadb-backup", **quiet)
     place.give(place.data)
 
 
@@ -467,23 +467,23 @@ def _load_logical(url: DatabaseUrl, control: DatabaseUrl, folder: Path, say: Say
 def _zones(url: DatabaseUrl, control: DatabaseUrl) -> None:
     """Named time zones: without them a server answers CONVERT_TZ with NULL."""
     names = ("time_zone", "time_zone_name", "time_zone_transition", "time_zone_transition_type")
-    dump, client = _client("dump"), _client()
+    dump, client = client_program("dump"), client_program()
     quiet = {"stdout": subprocess.DEVNULL}
     with (
         contextlib.suppress(BackupError),
-        _defaults(url) as source,
-        _defaults(control) as target,
+        option_file(url) as source,
+        option_file(control) as target,
         tempfile.TemporaryFile() as file,
     ):
         argv = [str(dump), f"--defaults-file={source}", "--single-transaction", "--skip-lock-tables", "mysql", *names]
-        _program(argv, "Reading time zones", stdout=file, stdin=subprocess.DEVNULL)
+        run_program(argv, "Reading time zones", stdout=file, stdin=subprocess.DEVNULL)
         file.seek(0)
-        _program([str(client), f"--defaults-file={target}", "mysql"], "Time zones", stdin=file, **quiet)
+        run_program([str(client), f"--defaults-file={target}", "mysql"], "Time zones", stdin=file, **quiet)
 
 
 def _dump(url: DatabaseUrl, folder: Path, say: Say) -> None:
     """Write definitions, rows and what acts on rows into files of their own, so that loading can be shared out."""
-    dump = _client("dump")
+    dump = client_program("dump")
     if dump is None:
         raise BackupError("mariadb-dump is not installed", hint="Install the package mariadb-client.")
     (folder / "rows").mkdir(parents=True, mode=0o700)
@@ -508,7 +508,7 @@ def _dump(url: DatabaseUrl, folder: Path, say: Say) -> None:
         if _one(url, "SELECT COUNT(*) FROM information_schema.events WHERE event_schema = %s", url.name)
         else []
     )
-    with _defaults(url) as defaults:
+    with option_file(url) as defaults:
         argv = [str(dump), f"--defaults-file={defaults}", *common]
         say("dumping the definitions")
         for name, options in (
@@ -516,7 +516,7 @@ def _dump(url: DatabaseUrl, folder: Path, say: Say) -> None:
             ("3-triggers.sql", ["--no-data", "--no-create-info", "--triggers"]),
         ):
             with (folder / name).open("wb") as file:
-                _program([*argv, *options, url.name], "mariadb-dump", stdout=file, stdin=subprocess.DEVNULL)
+                run_program([*argv, *options, url.name], "mariadb-dump", stdout=file, stdin=subprocess.DEVNULL)
         say("dumping the rows")
         skipped = [f"--ignore-table={url.name}.{table}" for table in floats]
         rows = ["--no-create-info", "--skip-triggers", "--skip-add-locks", "--skip-disable-keys", *skipped]
@@ -571,7 +571,7 @@ def _dump_exactly(url: DatabaseUrl, table: str, path: Path) -> None:
     )
     names = [_quoted(name) for name, _kind in kinds]
     wanted = [f"{_quoted(name)} + 0e0" if kind == "float" else _quoted(name) for name, kind in kinds]
-    with _connected(url) as connection, path.open("wb") as file:
+    with connected(url) as connection, path.open("wb") as file:
         connection.decoders = {}
         with connection.cursor(SSCursor) as cursor:
             cursor.execute(f"SELECT {', '.join(wanted)} FROM {_quoted(table)}")  # noqa: S608 - quoted
@@ -600,19 +600,19 @@ def _literal(value: Any, binary: bool) -> str:  # noqa: FBT001 - mapped over two
 
 
 def _load(source: Path, url: DatabaseUrl, say: Say) -> None:
-    client = _client()
+    client = client_program()
     if client is None:
         raise BackupError("The program mariadb is not installed", hint="Install the package mariadb-client.")
     database = json.loads((source / "database.json").read_text(encoding="utf-8"))
     if not re.fullmatch(r"\w+", database["charset"]) or not re.fullmatch(r"\w+", database["collation"]):
         raise BackupError("The backup names no character set", hint="Use another backup.")
     say("emptying the database")
-    _run(
+    run(
         dataclasses.replace(url, name=""),
         f"DROP DATABASE IF EXISTS {_quoted(url.name)}",
         f"CREATE DATABASE {_quoted(url.name)} CHARACTER SET {database['charset']} COLLATE {database['collation']}",
     )
-    with _defaults(url) as defaults:
+    with option_file(url) as defaults:
         argv = [str(client), f"--defaults-file={defaults}", "--default-character-set=utf8mb4", url.name]
         say("loading the definitions")
         _feed(argv, source / "1-tables.sql")

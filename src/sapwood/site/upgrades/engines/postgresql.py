@@ -163,7 +163,7 @@ class PostgreSQL:
                     copied = dataclasses.replace(control, name=url.name)
                     _load_logical(url, control, programs, folder, say)
                     servers.postgresql_configure(place, settings)
-                    _run(control, "SELECT pg_reload_conf()")
+                    run(control, "SELECT pg_reload_conf()")
                 yield Copy(copied, time.perf_counter() - began, self.size(copied), technique)
 
     @no_space()
@@ -172,7 +172,7 @@ class PostgreSQL:
         require_room(folder, self.size(url))
         began = time.perf_counter()
         fresh = emptied(folder, ".backup")
-        with _connected(url) as connection, connection.transaction():
+        with connected(url) as connection, connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             [snapshot] = connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
             say("dumping the database")
@@ -196,7 +196,7 @@ class PostgreSQL:
 
     def fingerprint(self, url: DatabaseUrl) -> Fingerprint:
         """Computed by the server, one pass over each table, in one snapshot; large objects are left out."""
-        with _connected(url) as connection, connection.transaction():
+        with connected(url) as connection, connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             return _fingerprint(connection)
 
@@ -237,7 +237,7 @@ ENGINE = PostgreSQL()
 
 
 @contextlib.contextmanager
-def _connected(url: DatabaseUrl, *, write: bool = False, session: str = SESSION) -> Iterator[psycopg.Connection[Any]]:
+def connected(url: DatabaseUrl, *, write: bool = False, session: str = SESSION) -> Iterator[psycopg.Connection[Any]]:
     try:
         connection = psycopg.connect(
             host=url.socket or url.host,
@@ -259,7 +259,7 @@ def _connected(url: DatabaseUrl, *, write: bool = False, session: str = SESSION)
 
 
 def _all(url: DatabaseUrl, query: Any, session: str = SESSION) -> list[tuple[Any, ...]]:
-    with _connected(url, session=session) as connection:
+    with connected(url, session=session) as connection:
         return list(connection.execute(query).fetchall())
 
 
@@ -267,8 +267,8 @@ def _one(url: DatabaseUrl, query: Any) -> Any:
     return _all(url, query)[0][0]
 
 
-def _run(url: DatabaseUrl, *statements: Any) -> None:
-    with _connected(url, write=True) as connection:
+def run(url: DatabaseUrl, *statements: Any) -> None:
+    with connected(url, write=True) as connection:
         for statement in statements:
             connection.execute(statement)
 
@@ -414,22 +414,30 @@ def _load_logical(url: DatabaseUrl, control: DatabaseUrl, programs: Path, folder
         _roles(url, control)
         _load(dumped, dataclasses.replace(control, name=url.name), programs, say)
         # A dump brings no statistics, and a plan without them is not production's.
-        _run(dataclasses.replace(control, name=url.name), "ANALYZE", "CHECKPOINT")
+        run(dataclasses.replace(control, name=url.name), "ANALYZE", "CHECKPOINT")
     finally:
         shutil.rmtree(dumped, ignore_errors=True)
+
+
+def load_schema(source: DatabaseUrl, url: DatabaseUrl, folder: Path) -> None:
+    """Make a new database on the same server with the source's definitions and no rows."""
+    programs = _programs(source)
+    _client(source, [programs / "pg_dump", "-Fd", "-s", "-f", folder], "pg_dump")
+    run(_administration(url), sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(url.name)))
+    _client(url, [programs / "pg_restore", "-Fd", "--no-owner", "--no-privileges", folder], "pg_restore")
 
 
 def _roles(url: DatabaseUrl, control: DatabaseUrl) -> None:
     """The source's roles without their passwords: owners and grants in the dump name them."""
     names = [name for (name,) in _all(url, "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'")]
     known = {name for (name,) in _all(control, "SELECT rolname FROM pg_roles")}
-    _run(control, *[sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)) for name in names if name not in known])
+    run(control, *[sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)) for name in names if name not in known])
 
 
 def _load(source: Path, url: DatabaseUrl, programs: Path, say: Say) -> None:
     say("emptying the database")
     administration = _administration(url)
-    _run(administration, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(url.name)))
+    run(administration, sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(url.name)))
     say("loading the database")
     _client(
         administration,

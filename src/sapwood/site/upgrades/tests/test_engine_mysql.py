@@ -110,7 +110,7 @@ def test_reading_never_writes_and_says_no_value(url):
         with pytest.raises(ShadowError, match="1792"):
             mysql._all(url, statement)
     with pytest.raises(ShadowError) as caught:
-        mysql._run(url, "INSERT INTO parent (id, name) VALUES (1, 'secret person')")
+        mysql.run(url, "INSERT INTO parent (id, name) VALUES (1, 'secret person')")
     assert "1062" in caught.value.message
     assert "secret" not in caught.value.message
 

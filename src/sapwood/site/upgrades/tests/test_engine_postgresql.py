@@ -110,7 +110,7 @@ def test_reading_never_writes_and_says_no_value(url):
     with pytest.raises(ShadowError, match="25006"):
         module._all(url, "UPDATE public.parent SET name = 'x' RETURNING id")
     with pytest.raises(ShadowError) as caught:
-        module._run(url, "INSERT INTO public.parent (name) VALUES ('carol')")
+        module.run(url, "INSERT INTO public.parent (name) VALUES ('carol')")
     assert "23505" in caught.value.message
     assert "carol" not in caught.value.message
 

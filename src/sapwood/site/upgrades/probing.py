@@ -1,0 +1,144 @@
+"""What each statement of a migration costs on this server, tried on an empty copy of the schema: it needs no rows.
+
+MariaDB and MySQL: the cheapest ALGORITHM that the server accepts. PostgreSQL: the strongest lock that the statement
+takes on a table that was there before, and whether such a table is written anew.
+"""
+
+import contextlib
+import dataclasses
+import secrets
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from sapwood.core.errors import SapwoodError
+from sapwood.site.upgrades.data import DatabaseUrl
+
+Algorithms = Callable[[Iterable[str]], list[str]]
+UNKNOWN: Final = "unknown"
+MARIADB: Final = ("INSTANT", "NOCOPY", "INPLACE", "COPY")
+MYSQL: Final = ("INSTANT", "INPLACE", "COPY")
+REFUSED: Final = {1845, 1846}  # this algorithm cannot do it: ER_ALTER_OPERATION_NOT_SUPPORTED and its _REASON
+# Weakest first (PostgreSQL's documentation, table 13.2).
+LOCKS: Final = (
+    "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE",
+    "ACCESS EXCLUSIVE",
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def empty_copy(shadow: DatabaseUrl, folder: Path) -> Iterator[Algorithms]:
+    """A function that runs statements on an empty copy of a shadow's schema and says what each takes.
+
+    Where none can be made, or there is nothing to choose, its answers are empty. Ask in the order of the upgrade.
+    """
+    copied = dataclasses.replace(shadow, name=f"probe_{secrets.token_hex(4)}")
+    make = {"mysql": _mysql, "postgresql": _postgresql}.get(shadow.vendor)
+    with contextlib.ExitStack() as stack:
+        found: Algorithms = _nothing
+        if make is not None:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with contextlib.suppress(SapwoodError):
+                found = stack.enter_context(make(shadow, copied, folder))
+        yield found
+
+
+def _nothing(_statements: Iterable[str]) -> list[str]:
+    return []
+
+
+# --- MariaDB and MySQL -----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _mysql(shadow: DatabaseUrl, copied: DatabaseUrl, folder: Path) -> Iterator[Algorithms]:
+    from sapwood.site.upgrades.engines import mysql  # noqa: PLC0415 - its driver is for those who need it
+
+    with mysql.option_file(shadow) as defaults, (folder / "schema.sql").open("w+b") as file:
+        argv = [
+            str(mysql.client_program("dump")),
+            f"--defaults-file={defaults}",
+            "--no-data",
+            "--skip-triggers",
+            shadow.name,
+        ]
+        mysql.run_program(argv, "mariadb-dump", stdout=file, stdin=subprocess.DEVNULL)
+        mysql.run(dataclasses.replace(copied, name=""), f"CREATE DATABASE {copied.name}")
+        file.seek(0)
+        argv = [str(mysql.client_program()), f"--defaults-file={defaults}", copied.name]
+        mysql.run_program(argv, "mariadb", stdin=file, stdout=subprocess.DEVNULL)
+    known = MARIADB if "mariadb" in mysql.ENGINE.version(shadow).lower() else MYSQL
+    try:
+        with mysql.connected(copied, write=True) as connection, connection.cursor() as cursor:
+            # As Django connects: whether a foreign key is checked decides its algorithm.
+            cursor.execute("SET SESSION foreign_key_checks = 1, unique_checks = 1, sql_mode = @@GLOBAL.sql_mode")
+            yield lambda statements: [_forced(cursor, statement, known) for statement in statements]
+    finally:
+        mysql.run(dataclasses.replace(copied, name=""), f"DROP DATABASE {copied.name}")
+
+
+def _forced(cursor: Any, statement: str, known: Iterable[str]) -> str:
+    import pymysql  # noqa: PLC0415
+
+    statement = statement.strip().rstrip(";")
+    words = statement.upper().split(maxsplit=3)
+    joint = {"ALTER TABLE": ", ", "CREATE INDEX": " ", "CREATE UNIQUE": " ", "DROP INDEX": " "}.get(" ".join(words[:2]))
+    for algorithm in known if joint else ():
+        try:
+            cursor.execute(f"{statement}{joint}ALGORITHM={algorithm}")
+        except pymysql.Error as error:
+            if error.args[0] not in REFUSED:
+                break
+        else:
+            return algorithm
+    try:
+        cursor.execute(statement)
+    except pymysql.Error:
+        return UNKNOWN
+    return UNKNOWN if joint else "metadata"
+
+
+# --- PostgreSQL ------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _postgresql(shadow: DatabaseUrl, copied: DatabaseUrl, folder: Path) -> Iterator[Algorithms]:
+    from sapwood.site.upgrades.engines import postgresql  # noqa: PLC0415
+
+    administration = dataclasses.replace(shadow, name="postgres")
+    postgresql.load_schema(shadow, copied, folder / "schema")
+    try:
+        with postgresql.connected(copied, write=True, session="-c lock_timeout=10s") as connection:
+            yield lambda statements: [_locked(connection, statement) for statement in statements]
+    finally:
+        postgresql.run(administration, f"DROP DATABASE {copied.name} WITH (FORCE)")
+
+
+def _locked(connection: Any, statement: str) -> str:
+    import psycopg  # noqa: PLC0415
+
+    files = (
+        "SELECT c.oid, pg_relation_filenode(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
+    )
+    locks = "SELECT DISTINCT relation, mode FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'"
+    try:
+        if "CONCURRENTLY" in statement.upper():  # which no transaction may hold
+            connection.execute(statement)
+            return "SHARE UPDATE EXCLUSIVE"
+        with connection.transaction():
+            before = dict(connection.execute(files).fetchall())
+            connection.execute(statement)
+            held = {_spelled(mode) for relation, mode in connection.execute(locks).fetchall() if relation in before}
+            after = dict(connection.execute(files).fetchall())
+    except psycopg.Error:
+        return UNKNOWN
+    rewritten = any(after.get(table, file) != file for table, file in before.items())
+    strongest = max(held & set(LOCKS), key=LOCKS.index, default="none")
+    return f"{strongest}, rewrite" if rewritten else strongest
+
+
+def _spelled(mode: str) -> str:
+    """`AccessExclusiveLock` as the documentation writes it."""
+    return "".join(f" {one}" if one.isupper() else one for one in mode.removesuffix("Lock")).strip().upper()
