@@ -103,7 +103,8 @@ def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambd
             found.known = {(row["id"], row["model"], row["field"]) for row in before if row["verdict"] == "fail"}
             _upgrade(subject, shadow, folder, found, say)
             after = _check(subject, subject.target, shadow, folder / "after", found, "after", say)
-            found.checks = list(_judged(found.known, after))
+            broken = any(row["phase"] == "migrate" for row in found.failures)
+            found.checks = [{**row, "after_failure": broken} for row in _judged(found.known, after)]
             say("measuring the way back")
             for alias, url in subject.databases.items():
                 _way_back(url, shadow[alias], folder / f"{alias}-backup", found, say)

@@ -64,6 +64,7 @@ def test_an_upgrade_that_works_is_a_go_with_its_times(campus, rehearse, tmp_path
     campus.migration("new", "0002_price", ADD)
     found = rehearse(0)
     assert found["verdict"] == "go"
+    assert {row["after_failure"] for row in found["checks"]} == {False}
     [migration] = found["migrations"]
     assert (migration["name"], migration["outcome"], migration["classes"]) == ("0002_price", "done", ["expand"])
     assert migration["sql_seconds"] <= migration["seconds"]
@@ -116,6 +117,7 @@ def test_a_failed_migration_is_a_no_go_and_what_does_not_depend_on_it_still_runs
     [failure] = [row for row in found["failures"] if row["phase"] == "migrate"]
     assert (failure["app"], failure["name"], failure["after_failure"]) == ("shop", "0003_title", False)
     assert "INSERT INTO" in failure["statement"]
+    assert {row["after_failure"] for row in found["checks"]} == {True}
 
 
 def test_what_failed_before_the_upgrade_too_is_no_finding(campus, rehearse):
