@@ -706,7 +706,10 @@ class Meter:
             self.sql_s += took
             self.statements += 1
             self.slowest = sorted([*self.slowest, (took, str(sql)[:300])], reverse=True)[:3]
-            if str(sql).lstrip()[:6].upper() in {"ALTER ", "CREATE", "DROP T", "DROP I", "RENAME"} and len(self.ddl) < DDL:
+            if (
+                str(sql).lstrip()[:6].upper() in {"ALTER ", "CREATE", "DROP T", "DROP I", "RENAME"}
+                and len(self.ddl) < DDL
+            ):
                 self.ddl.append(inlined(str(sql), params))
 
 
