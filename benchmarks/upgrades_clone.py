@@ -67,10 +67,11 @@ def on_mariadb(folder):
         with servers.mariadb(place, folder, options) as control:
             url = dataclasses.replace(control, name="campus")
             mysql.run(control, "CREATE DATABASE campus")
+            columns = "id INT PRIMARY KEY AUTO_INCREMENT, k CHAR(32), v TEXT, n INT, KEY (k), KEY (n)"
             for number in range(TABLES):
                 mysql.run(
                     url,
-                    f"CREATE TABLE t{number} (id SERIAL PRIMARY KEY, k CHAR(32), v TEXT, n INT, KEY (k), KEY (n))",
+                    f"CREATE TABLE t{number} ({columns})",
                     f"INSERT INTO t{number} (k, v, n) SELECT MD5(seq), REPEAT({WORDS}, 4), seq FROM seq_1_to_{ROWS}",
                     f"ANALYZE TABLE t{number}",
                 )
