@@ -22,7 +22,7 @@ def mariadb_server(tmp_path_factory):
     options = {
         "innodb-buffer-pool-size": "64M",
         "innodb-log-file-size": "16M",
-        "innodb-flush-log-at-trx-commit": "0",
+        "innodb-flush-log-at-trx-commit": "2",
         "character-set-server": "utf8mb4",
         "collation-server": "utf8mb4_unicode_ci",
     }

@@ -51,6 +51,16 @@ def test_a_subject_is_read_whole(read, tmp_path):
     assert subject.technique == "physical"
 
 
+def test_a_socket_stands_behind_the_address_and_nothing_else_does(read, tmp_path):
+    old = "mysql://root:hush@127.0.0.1:33306/campus"
+    url = read(GOOD.replace(old, "mysql://root:hush@/campus?socket=/run/Mysqld.sock")).databases["default"]
+    assert (url.host, url.socket, url.as_django()["HOST"]) == ("", "/run/Mysqld.sock", "/run/Mysqld.sock")
+    url = read(GOOD.replace(old, "mysql://root@localhost/campus?socket=s.sock")).databases["default"]
+    assert url.socket == str(tmp_path / "s.sock")
+    with pytest.raises(SubjectError, match="database_url holds an option that is not known"):
+        read(GOOD.replace(old, old + "?charset=latin1"))
+
+
 def test_a_password_is_not_shown(read):
     assert "hush" not in repr(read(GOOD))
 
