@@ -21,6 +21,7 @@ from sapwood.core.errors import SapwoodError, UsageError
 from sapwood.formats.phrase import NO_WORDS, Figure, Phrase
 from sapwood.site.upgrades.data import DatabaseUrl, Side, Subject
 from sapwood.site.upgrades.drivers.django import InsideError, ask
+from sapwood.site.upgrades.engines.base import engine_for
 from sapwood.site.upgrades.isolation import Level
 from sapwood.site.upgrades.locks import holders
 from sapwood.site.upgrades.planning import readable
@@ -489,11 +490,16 @@ def _permissions(place: Place) -> Finding:
 
 
 @_look("backup")
-def _backup(_place: Place) -> Finding:
-    return _unknown(
-        Phrase("No backup that Sapwood made and restored is known"),
-        Phrase("The upgrade makes one and proves it before it changes anything; waive this if you have your own."),
-    )
+def _backup(place: Place) -> Finding:
+    for alias, url in place.subject.databases.items():
+        offered = engine_for(url).techniques(url, place.work)
+        if not any(technique.possible for technique in offered):
+            why = Phrase.listed(technique.why for technique in offered)
+            return _bad(
+                Phrase("No backup of the database %(alias)s can be made here: %(why)s", alias=alias, why=why),
+                Phrase("Without one there is no way back."),
+            )
+    return _good(Phrase("The upgrade makes two backups and verifies them before it changes what they hold"))
 
 
 @_look("own_database")

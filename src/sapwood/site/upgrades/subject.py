@@ -165,15 +165,16 @@ def _hooks(raw: Mapping[str, Any]) -> dict[str, Hook]:
 
 def _hook(table: Mapping[str, Any], name: str) -> Hook:
     """A list of words, or a table of these and a limit: `stop = {argv = ["prog", "word"], timeout_s = 60}`."""
-    given = table[name] if isinstance(table[name], Mapping) else {"argv": table[name]}
-    place = f"hooks.{name}."
-    _known(given, {"argv", "timeout_s"}, place)
-    limit = given.get("timeout_s", HOOK_TIMEOUT_S)
+    given, place = table[name], f"hooks.{name}."
+    if not isinstance(given, Mapping):
+        argv, limit = _texts(table, name, "hooks."), HOOK_TIMEOUT_S
+    else:
+        _known(given, {"argv", "timeout_s"}, place)
+        argv, limit = _texts(given, "argv", place), given.get("timeout_s", HOOK_TIMEOUT_S)
     if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit <= MAX_TIMEOUT_S:
         raise SubjectError(f"{place}timeout_s must be seconds", hint=f"A number up to {MAX_TIMEOUT_S:,}.")
-    argv = _texts(given, "argv", place)
     if not argv:
-        raise SubjectError(f"{place}argv names no command", hint='Write ["program", "word", …].')
+        raise SubjectError(f"hooks.{name} names no command", hint='Write ["program", "word", …].')
     return Hook(argv, float(limit))
 
 

@@ -90,7 +90,7 @@ def waiting(campus, code):
             process.stdin.close()
 
 
-def bad(found, *, but=("workers.old_code", "backup")):
+def bad(found, *, but=("workers.old_code",)):
     return {name: words for name, words in found.items() if words[0] != "pass" and name not in but}
 
 

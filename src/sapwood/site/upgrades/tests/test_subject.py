@@ -2,6 +2,7 @@
 
 import pytest
 
+from sapwood.site.upgrades.data import Hook
 from sapwood.site.upgrades.subject import SubjectError, read_subject
 
 GOOD = """
@@ -47,7 +48,9 @@ def test_a_subject_is_read_whole(read, tmp_path):
     assert subject.current.python == tmp_path / "train" / "mid" / "bin" / "python"
     assert subject.target.requirements == ("Django>=5.2,<5.3",)
     assert (subject.current.settings, subject.target.settings) == ("campus.settings", "campus.settings_new")
-    assert subject.hooks == {"stop": ("systemctl", "stop", "campus")}
+    assert subject.hooks == {"stop": Hook(("systemctl", "stop", "campus"), 300.0)}
+    limited = read(GOOD.replace('stop = ["systemctl", "stop", "campus"]', 'start = {argv = ["x"], timeout_s = 2}'))
+    assert limited.hooks == {"start": Hook(("x",), 2.0)}
     assert subject.technique == "physical"
 
 
