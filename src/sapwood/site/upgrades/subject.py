@@ -165,9 +165,11 @@ def _hooks(raw: Mapping[str, Any]) -> dict[str, Hook]:
 
 def _hook(table: Mapping[str, Any], name: str) -> Hook:
     """A list of words, or a table of these and a limit: `stop = {argv = ["prog", "word"], timeout_s = 60}`."""
-    given, place = table[name], f"hooks.{name}."
+    given: Any = table[name]
+    place = f"hooks.{name}."
+    limit: Any = HOOK_TIMEOUT_S
     if not isinstance(given, Mapping):
-        argv, limit = _texts(table, name, "hooks."), HOOK_TIMEOUT_S
+        argv = _texts(table, name, "hooks.")
     else:
         _known(given, {"argv", "timeout_s"}, place)
         argv, limit = _texts(given, "argv", place), given.get("timeout_s", HOOK_TIMEOUT_S)
