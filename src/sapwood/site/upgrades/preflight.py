@@ -369,13 +369,16 @@ def _squashes(place: Place) -> Finding:
 
 @_look("migrations.foreign")
 def _foreign(place: Place) -> Finding:
-    for answer in place.current.values():
-        if unknown := answer["migrations"]["unknown"]:
+    for alias, answer in place.current.items():
+        unknown = answer["migrations"]["unknown"]
+        if alias in place.target:  # what the target has was applied ahead, as an upgrade that was taken back leaves it
+            unknown = [name for name in unknown if name in place.target[alias]["migrations"]["unknown"]]
+        if unknown:
             return _bad(
-                Phrase("Applied, but not in the running release: %(names)s", names=_some(unknown)),
+                Phrase("Applied, but in neither release: %(names)s", names=_some(unknown)),
                 Phrase("Find out where they came from; remove their rows if their tables are gone."),
             )
-    return _good(Phrase("The running release knows every migration that was applied"))
+    return _good(Phrase("Every migration that was applied is in the running release or in the target"))
 
 
 @_look("migrations.absent_in_target")
