@@ -12,7 +12,7 @@ from sapwood.formats.certificate import Table
 from sapwood.history.altered import settle
 from sapwood.history.migrations import Migration, read_migration
 from sapwood.site.upgrades.data import DatabaseUrl, PendingMigration, Subject
-from sapwood.site.upgrades.drivers.django import one
+from sapwood.site.upgrades.drivers.django import each, one
 from sapwood.site.upgrades.isolation import Level
 
 MAX_MIGRATION_BYTES = 5_000_000
@@ -56,10 +56,8 @@ def make_plan(subject: Subject, scratch: Path) -> Plan:
     """Look at both environments and at the database, reading only."""
     databases = readable(subject)
     reading: dict[str, Any] = {"databases": databases, "scratch": scratch, "level": Level.READING}
-    current = one(subject, subject.current, "facts", **reading)
-    target = one(subject, subject.target, "facts", **reading)
-    found = one(subject, subject.target, "plan", **reading)
-    tables = one(subject, subject.current, "tables", **reading)["databases"]
+    current, tables = each(subject, subject.current, "facts", "tables", **reading)
+    target, found = each(subject, subject.target, "facts", "plan", **reading)
     new: dict[str, frozenset[str]] = {}
     migrations = tuple(_pending(item, new) for item in found["pending"])
     frozen: dict[str, Any] = {
@@ -69,7 +67,7 @@ def make_plan(subject: Subject, scratch: Path) -> Plan:
             found["problems"],
             [[migration.label, migration.sha256] for migration in migrations],
         ],
-        "schema": {alias: table["schema"] for alias, table in tables.items()},
+        "schema": {alias: table["schema"] for alias, table in tables["databases"].items()},
         "settings": [side["settings"] for side in (current, target)],
         "packages": [[side["python"], side["packages"]] for side in (current, target)],
         "engine": [side["databases"] for side in (current, target)],
@@ -82,10 +80,14 @@ def measure_tables(subject: Subject, databases: Mapping[str, DatabaseUrl], scrat
     """Rows and bytes of every table of the given databases; every row is counted, which takes its time."""
     level = Level.READING if any(url.read_only for url in databases.values()) else Level.SHADOW
     given: dict[str, Any] = {"databases": databases, "scratch": scratch, "level": level, "count": True}
-    found = one(subject, subject.current, "tables", **given)["databases"]
+    return counted(one(subject, subject.current, "tables", **given))
+
+
+def counted(answer: Mapping[str, Any]) -> tuple[Table, ...]:
+    """The tables of an environment's answer."""
     return tuple(
         Table(database=alias, name=row["name"], rows=row["rows"], size_bytes=row["size_bytes"])
-        for alias, database in sorted(found.items())
+        for alias, database in sorted(answer["databases"].items())
         for row in database["tables"]
     )
 

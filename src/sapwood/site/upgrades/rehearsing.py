@@ -14,7 +14,7 @@ from sapwood.site.upgrades.data import DatabaseUrl, PendingMigration, Side, Subj
 from sapwood.site.upgrades.drivers.django import InsideError, ask
 from sapwood.site.upgrades.engines.base import Say, choose, engine_for, require_room, same_release
 from sapwood.site.upgrades.isolation import Kind, described, probe
-from sapwood.site.upgrades.planning import Plan, make_plan, measure_tables
+from sapwood.site.upgrades.planning import Plan, counted, make_plan
 from sapwood.site.upgrades.probing import Algorithms, empty_copy
 from sapwood.site.upgrades.scratch import private_folder
 
@@ -110,7 +110,6 @@ def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambd
                 alias: stack.enter_context(_shadow(subject, url, folder / alias, found, say))
                 for alias, url in subject.databases.items()
             }
-            found.tables = measure_tables(subject, shadow, folder / "tables")
             found.probes = {
                 alias: stack.enter_context(empty_copy(url, folder / f"{alias}-probe")) for alias, url in shadow.items()
             }
@@ -252,9 +251,11 @@ def _check(  # noqa: PLR0913, PLR0917 - where, with what, for whom
     results: list[dict[str, Any]] = []
     names = ("id", "verdict", "model", "field", "detail")
     try:
-        answers = ask(subject, side, "check", databases=shadow, scratch=scratch)
-        for one in answers:
-            if one["event"] == "check":
+        verbs = ("check",) if found.tables else ("tables", "check")  # the first look counts the rows too
+        for one in ask(subject, side, *verbs, databases=shadow, scratch=scratch, count=True):
+            if one["event"] == "tables":
+                found.tables = counted(one)
+            elif one["event"] == "check":
                 results.append({name: one[name] for name in names})
             elif one["event"] == "held":
                 found.untested.append(f"the models, {phase}, wanted the {one['wanted']}, which was held back")

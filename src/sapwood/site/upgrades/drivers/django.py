@@ -11,27 +11,26 @@ from sapwood.site.upgrades.data import DatabaseUrl, Side, Subject
 from sapwood.site.upgrades.drivers.running import LIMIT_S, InsideError, answers
 from sapwood.site.upgrades.isolation import Level, confinement, guard, probe
 
-__all__ = ["InsideError", "ask", "one"]
+__all__ = ["InsideError", "ask", "each", "one"]
 
 INSIDE = Path(__file__).with_name("inside.py")
-LOOKING = ("facts", "plan", "preflight")
+LOOKING = {"facts", "plan", "preflight", "tables"}
 
 
 def ask(
     subject: Subject,
     side: Side,
-    verb: str,
-    *,
+    *verbs: str,
     databases: Mapping[str, DatabaseUrl],
     scratch: Path,
     level: Level | None = Level.SHADOW,
     **more: Any,
 ) -> Iterator[dict[str, Any]]:
-    """Run one verb of `inside.py` in a side's environment and yield its answers as they come.
+    """Run verbs of `inside.py` in one process of a side's environment and yield its answers as they come.
 
     `databases` maps every alias of the settings; `scratch` is a folder of this run for mail, uploads and the log.
-    `level` says how far the code is confined: None for a verb that is meant for production.
-    Events beside those of the verb: `alive` every few seconds, `held` for what the code tried and was refused.
+    `level` says how far the code is confined: None for verbs that are meant for production.
+    Events beside those of the verbs: `alive` every few seconds, `held` for what the code tried and was refused.
     Raises InsideError when the environment refuses, dies, hangs, or cannot be started.
     """
     if side.python is None:
@@ -41,7 +40,7 @@ def ask(
     if level is not None:
         confined = confinement(level, databases=databases, production=subject.databases.values(), scratch=scratch)
     request = {
-        "verb": verb,
+        "verbs": verbs,
         "settings": side.settings,
         "pythonpath": [str(path) for path in subject.pythonpath],
         "databases": {alias: url.as_django() for alias, url in databases.items()},
@@ -56,20 +55,25 @@ def ask(
         yield from answers(
             # -I: neither this folder nor the variables of whoever started us reach the subject.
             [side.python, "-I", INSIDE, file.name],
-            scratch / f"{verb}.log",
+            scratch / f"{'-'.join(verbs)}.log",
             cwd=subject.path.parent,
             environment=_environment(scratch),
             confined=confined,
-            limit_s=LIMIT_S if verb in LOOKING else None,
+            limit_s=LIMIT_S if LOOKING.issuperset(verbs) and not more.get("count") else None,
         )
+
+
+def each(subject: Subject, side: Side, *verbs: str, **given: Any) -> list[dict[str, Any]]:
+    """The answers of verbs that give one each, in their order."""
+    found = [answer for answer in ask(subject, side, *verbs, **given) if answer["event"] in verbs]
+    if [answer["event"] for answer in found] != list(verbs):
+        raise InsideError(f"The environment gave {len(found)} answers to {verbs}", hint="Report this with its log.")
+    return found
 
 
 def one(subject: Subject, side: Side, verb: str, **given: Any) -> dict[str, Any]:
     """The answer of a verb that gives one."""
-    found = [answer for answer in ask(subject, side, verb, **given) if answer["event"] == verb]
-    if len(found) != 1:
-        raise InsideError(f"The environment gave {len(found)} answers to {verb!r}", hint="Report this with its log.")
-    return found[0]
+    return each(subject, side, verb, **given)[0]
 
 
 def _environment(scratch: Path) -> dict[str, str]:

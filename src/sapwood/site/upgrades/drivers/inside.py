@@ -329,22 +329,20 @@ def overlay_class() -> Any:
     return Overlay
 
 
-def setup(request: dict[str, Any]) -> Any:
+def setup(request: dict[str, Any]) -> None:
     wrap_settings(request)
     import django
 
     django.setup()
     careful_connections(request)
-    return django
 
 
-def facts(request: dict[str, Any], answers: Answers) -> None:
+def facts(_request: dict[str, Any], answers: Answers) -> None:
     """What this environment is: interpreter, packages, apps, databases. No value of a setting leaves."""
     import platform
-
-    django = setup(request)
     from importlib import metadata
 
+    import django
     from django.apps import apps
     from django.conf import settings
 
@@ -410,7 +408,6 @@ def connection_facts(alias: str) -> dict[str, Any]:
 
 def tables(request: dict[str, Any], answers: Answers) -> None:
     """What every database is made of, as a digest; and, where asked, how many rows and bytes each table has."""
-    setup(request)
     from django.db import connections
 
     found: dict[str, dict[str, Any]] = {}
@@ -492,7 +489,6 @@ def described(migration: Any) -> dict[str, Any]:
 
 def plan(request: dict[str, Any], answers: Answers) -> None:
     """What `migrate` would run here, in order, and what stands in its way."""
-    setup(request)
     alias = request.get("alias", "default")
     executor = executor_for(alias)
     loader = executor.loader
@@ -523,9 +519,8 @@ def plan(request: dict[str, Any], answers: Answers) -> None:
     )
 
 
-def preflight(request: dict[str, Any], answers: Answers) -> None:
+def preflight(_request: dict[str, Any], answers: Answers) -> None:
     """What must be known of every database before an upgrade; what cannot be found out is an error in words."""
-    setup(request)
     from django.db import connections
 
     for alias in connections:
@@ -728,7 +723,6 @@ def migrate(request: dict[str, Any], answers: Answers) -> None:
     `only` names the migrations to run, without which everything runs; `failed` those that did not; `stop` ends the run
     at the first failure; `signals` is False for a part of an upgrade that another part follows.
     """
-    setup(request)
     from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
 
     alias = request.get("alias", "default")
@@ -836,7 +830,6 @@ def scrub(error: BaseException) -> str:
 
 def check(request: dict[str, Any], answers: Answers) -> None:
     """Read, find, save and insert rows of every model of the target: what a green migration does not show."""
-    setup(request)
     from django.apps import apps
     from django.db import connections
 
@@ -1127,7 +1120,9 @@ def main(arguments: list[str]) -> int:
     if request.get("guard"):
         hold_back(request["guard"], answers)
     try:
-        VERBS[request["verb"]](request, answers)
+        setup(request)
+        for verb in request["verbs"]:
+            VERBS[verb](request, answers)
     except RefusedError as error:
         answers.say("refused", code=error.code, message=str(error))
         return 1

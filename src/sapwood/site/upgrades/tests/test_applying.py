@@ -1,6 +1,5 @@
 """The button and the way back: on a real database, with real hooks, killed wherever a journal can be written."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -20,7 +19,7 @@ from sapwood.core.clock import system_clock
 from sapwood.core.data import Actor
 from sapwood.core.errors import ForbiddenError, SapwoodError
 from sapwood.core.models import AuditRow
-from sapwood.site.upgrades import api, applying, cli, isolation
+from sapwood.site.upgrades import actions, api, applying, cli, isolation
 from sapwood.site.upgrades import journal as journals
 from sapwood.site.upgrades.data import DatabaseUrl
 from sapwood.site.upgrades.engines.base import engine_for
@@ -93,13 +92,37 @@ class Site:
         self.kept = self.campus.database.read_bytes()
         self.certificate = self.run("rehearse", "--report", self.report, code=0)["certificate"]
         self.files = set(self.folder.iterdir())
+        self.subject, self.work = api.read_subject(self.campus.subject), self.var / "site" / "upgrades"
+        plan, now = api.make_plan(self.subject, folder / "plan"), system_clock().now()
+        leave, _refusal = api.examine(Path(self.certificate), now=now, subject=None, work=self.work)
+        self.begun = actions._begun(self.subject, plan, leave, Actor.command(), postpone=False)
 
     def again(self):
         """As before any upgrade."""
         self.campus.database.write_bytes(self.kept)
         for path in set(self.folder.iterdir()) - self.files:
             path.unlink()
-        shutil.rmtree(self.var / "site" / "upgrades" / "runs", ignore_errors=True)
+        shutil.rmtree(self.work / "runs", ignore_errors=True)
+
+    def begin(self):
+        """An upgrade that was let go ahead, and has not done anything yet."""
+        journals.begin(self.subject, self.work, system_clock()).write("begun", **self.begun)
+
+    def press(self, code=0):
+        """Upgrade, from there on: to look at everything before takes longer, and is the same each time."""
+        self.begin()
+        return self.run("resume", code=code)
+
+    def look(self):
+        """What lies on the disk, to be put back."""
+        paths = [*(set(self.folder.iterdir()) - self.files), *(self.work / "runs").rglob("*"), self.campus.database]
+        return {path: path.read_bytes() for path in paths if path.is_file()}
+
+    def put_back(self, seen):
+        self.again()
+        for path, content in seen.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
 
     def run(self, name, *words, code):
         done = CliRunner().invoke(cli.upgrade, [name, str(self.campus.subject), *map(str, words), "--json"])
@@ -147,8 +170,8 @@ class Site:
     def whole(self):
         """Nothing of an upgrade is left lying about: no lock, no maintenance, no process, no folder of a run's own."""
         assert not self.closed
-        assert not journals.is_locked(api.read_subject(self.campus.subject), self.var / "site" / "upgrades")
-        assert not list((self.var / "site" / "upgrades").glob("runs/*/*/scratch"))
+        assert not journals.is_locked(self.subject, self.work)
+        assert not list(self.work.glob("runs/*/*/scratch"))
         assert not isolation.end_marked(str(self.var), below=True)
 
 
@@ -187,11 +210,12 @@ def test_an_upgrade_with_its_certificate_ends_with_the_new_release_open(site):
     [past] = site.run("history", code=0)
     assert past["predicted_downtime_s"]["low"] <= past["predicted_downtime_s"]["high"]
     assert site.run("status", code=0)["may"] == ["rollback"]
+    _what_only_adds_ran_before_the_site_was_closed(row)
+    _a_line_that_is_cut_off_never_counts(site)
 
 
-def test_what_only_adds_runs_before_the_site_is_closed(site):
-    site.apply()
-    lines = list(UpgradeRun.objects.get().lines.order_by("seq"))
+def _what_only_adds_ran_before_the_site_was_closed(row):
+    lines = list(row.lines.order_by("seq"))
     ran = [line.details["label"] for line in lines if line.event == "migration_started"]
     assert ran == ["shop.0002_adds", "shop.0003_fills"]
     closing = next(line.seq for line in lines if line.details.get("step") == "maintenance_on")
@@ -199,10 +223,20 @@ def test_what_only_adds_runs_before_the_site_is_closed(site):
     assert early < closing
 
 
+def _a_line_that_is_cut_off_never_counts(site):
+    path = journals.latest(site.subject, site.work, system_clock()).folder / "journal.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"seq": 99, "at": "20')
+    assert site.run("status", code=0)["stage"] == "done"
+    assert path.read_bytes() == whole
+    path.write_bytes(whole.replace(b'"seq": 2,', b'"seq": 7,'))
+    assert site.refused("status").code == "upgrades.journal"
+
+
 def test_a_failed_migration_takes_everything_back_to_the_point_of_return(site):
     site.will("fail-migration")
     before = site.data()
-    done = site.apply(code=3)
+    done = site.press(code=3)
     assert done["stage"] == "rolled back"
     assert "shop.0003_fills failed" in done["message"]
     assert "alice" not in json.dumps(done)
@@ -221,7 +255,7 @@ def test_a_failed_migration_takes_everything_back_to_the_point_of_return(site):
 @pytest.mark.parametrize("hook", ["maintenance_on", "start"])
 def test_a_hook_that_fails_before_the_site_is_open_again_is_taken_back(site, hook):
     site.will(f"fail-{hook}")
-    done = site.run("apply", "--certificate", site.certificate, code=1)
+    done = site.press(code=1)
     assert done["stage"] == "stopped", "the way back needs the hook too"
     assert site.closed
     site.heals(f"fail-{hook}")
@@ -235,7 +269,7 @@ def test_a_hook_that_fails_once_is_taken_back_at_once(site):
     (site.folder / "hook").write_text(hook.replace("test ! -e", 'test "$SAPWOOD_TO" = current || test ! -e'))
     try:
         site.will("fail-switch")
-        assert site.apply(code=3)["stage"] == "rolled back"
+        assert site.press(code=3)["stage"] == "rolled back"
     finally:
         (site.folder / "hook").write_text(hook)
     assert site.serving == "current"
@@ -244,7 +278,7 @@ def test_a_hook_that_fails_once_is_taken_back_at_once(site):
 
 def test_once_the_site_may_be_open_nothing_is_taken_back_by_itself(site):
     site.will("fail-maintenance_off")
-    done = site.apply(code=1)
+    done = site.press(code=1)
     assert (done["stage"], done["step"]) == ("stopped", "maintenance_off")
     assert done["may"] == ["resume", "rollback"]
     assert "would lose" in done["warning"]
@@ -270,7 +304,7 @@ def test_whoever_still_uses_the_database_is_named(site):
         """)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
         try:
             holding.stdout.readline()
-            done = site.apply(code=3)
+            done = site.press(code=3)
         finally:
             holding.communicate(b"\n")
     assert f"({holding.pid})" in done["message"]
@@ -325,7 +359,7 @@ def test_an_upgrade_waits_before_the_site_is_closed(site, monkeypatch):
         return step(run)
 
     monkeypatch.setattr(applying.Run, "_do_early", ask_to_wait)
-    done = site.apply()
+    done = site.press()
     assert done["stage"] == "paused"
     assert site.hooks() == []
     assert site.run("resume", code=0)["stage"] == "done"
@@ -336,69 +370,65 @@ class KilledError(BaseException):
 
 
 def test_killed_at_any_line_of_the_journal_it_goes_on_or_back(site, monkeypatch):
-    before = site.data()
-    site.apply()
-    finished = site.data()
-    subject, work = api.read_subject(site.campus.subject), site.var / "site" / "upgrades"
-    written = journals.latest(subject, work, system_clock()).entries
-    real = journals.Journal.write
+    """Killed just before and just after each line is written, taken back from each place, and gone on with."""
+    before, real, met = site.data(), journals.Journal.write, {}
     early = {**before, "migrations": sorted([*before["migrations"], ("shop", "0002_adds")])}
-    for number in range(2, len(written) + 1):
-        site.again()
-        journal = journals.begin(subject, work, system_clock())
-        journal.write("begun", **written[0].details)
-        keeps_line = number % 2 == 0
 
-        def write(journal, event, number=number, keeps_line=keeps_line, **details):
-            if len(journal.entries) + 1 == number:
-                if keeps_line:
-                    real(journal, event, **details)
-                raise KilledError
+    def write(journal, event, **details):
+        place = (event, details.get("step") or details.get("label") or "")
+        met[place] = met.get(place, 0) + 1
+        if event == "resumed" or met[place] > 2:
             return real(journal, event, **details)
+        if met[place] == 2:
+            real(journal, event, **details)
+        raise KilledError(place)
 
+    def going_on():
+        """One attempt to finish; where it was killed."""
         with monkeypatch.context() as patch:
             patch.setattr(journals.Journal, "write", write)
-            with contextlib.suppress(KilledError), journals.locked(subject, work):
-                applying.Run(subject, journal, clock=system_clock(), say=lambda _line: None).forward()
-        place = f"killed {'after' if keeps_line else 'before'} line {number}: {written[number - 1]}"
-        if number % 4 < 2 or written[number - 1].event == "finished":
-            if site.run("status", code=STATUS_CODES.get(written[number - 1].event, 1))["stage"] != "done":
-                assert site.run("resume", code=0)["stage"] == "done", place
-            assert site.data() == finished, place
-            assert site.serving == "target", place
-        else:
-            assert site.run("rollback", "--lose-writes", code=3)["stage"] == "rolled back", place
-            found = site.data()
-            assert found["shop_product"][0] == before["shop_product"][0], place
-            assert found["migrations"] in (before["migrations"], early["migrations"]), place
-            assert site.serving == "current", place
+            try:
+                site.run("resume", code=0)
+            except KilledError as killed:
+                return killed.args[0]
+        return None
+
+    site.begin()
+    while place := going_on():
+        assert site.run("status", code=0 if place[0] == "finished" and met[place] == 2 else 1)
+        killed = site.look()
+        assert site.run("rollback", "--lose-writes", code=3)["stage"] == "rolled back", place
+        found = site.data()
+        assert found["shop_product"][0] == before["shop_product"][0], place
+        assert found["migrations"] in (before["migrations"], early["migrations"]), place
+        assert site.serving == "current", place
         site.whole()
-
-
-STATUS_CODES = {"finished": 0}
-
-
-def test_a_line_that_was_cut_off_never_counted(site):
-    site.apply()
-    subject, work = api.read_subject(site.campus.subject), site.var / "site" / "upgrades"
-    path = journals.latest(subject, work, system_clock()).folder / "journal.jsonl"
-    whole = path.read_bytes()
-    path.write_bytes(whole + b'{"seq": 99, "at": "20')
-    assert site.run("status", code=0)["stage"] == "done"
-    assert path.read_bytes() == whole
-    path.write_bytes(whole.replace(b'"seq": 2,', b'"seq": 7,'))
-    assert site.refused("status").code == "upgrades.journal"
+        site.put_back(killed)
+        if place[0] == "finished" and met[place] == 2:
+            break
+    assert {(event, step) for event in ("started", "done") for step in STEPS} <= set(met)
+    finished = site.data()
+    assert site.serving == "target"
+    site.whole()
+    site.again()
+    site.press()
+    assert site.data() == finished
 
 
 def test_a_process_killed_inside_a_migration_leaves_nothing_running_and_goes_on(site):
     site.will("hang-migration")
-    command = [
-        Path(sys.executable).with_name("sapwood"), "upgrade", "apply", site.campus.subject,
-        "--certificate", site.certificate, "--json",
-    ]  # fmt: skip
-    environment = {**os.environ, "SAPWOOD_VAR": str(site.var), "SAPWOOD_ROLE": "site"}
-    subprocess.run([command[0], "migrate"], env=environment, check=True, capture_output=True)
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    site.begin()
+    code = f"""
+        from pathlib import Path
+        from sapwood.core.clock import system_clock
+        from sapwood.site.upgrades import applying, journal
+        from sapwood.site.upgrades.subject import read_subject
+        clock, work = system_clock(), Path({str(site.work)!r})
+        subject = read_subject(Path({str(site.campus.subject)!r}))
+        with journal.locked(subject, work):
+            applying.Run(subject, journal.latest(subject, work, clock), clock=clock, say=print).forward()
+    """
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.DEVNULL)
     try:
         for _ in range(1200):
             if (site.folder / "hanging").exists():

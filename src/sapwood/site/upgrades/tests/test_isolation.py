@@ -354,7 +354,7 @@ def test_production_read_over_a_network_is_the_only_open_door(tmp_path):
     reading = isolation.confinement(Level.READING, databases=server, production=server.values(), scratch=tmp_path)
     assert (reading.network, reading.writable) == ("host", (tmp_path,))
     assert isolation.guard(reading, isolation.probe()) is None
-    shadow = {"default": DatabaseUrl("mysql", "campus", str(tmp_path / "s.sock"))}
+    shadow = {"default": DatabaseUrl("mysql", "campus", socket=str(tmp_path / "s.sock"))}
     found = isolation.confinement(Level.SHADOW, databases=shadow, production=server.values(), scratch=tmp_path)
     assert found.network == "none"
     assert "--net" in isolation.wrap(["true"], found, isolation.Ability(Kind.NAMESPACES))
@@ -370,7 +370,7 @@ def test_the_socket_of_the_shadow_stays_in_reach(tmp_path, namespaces):
         other.listen()
         confined = isolation.confinement(
             Level.SHADOW,
-            databases={"default": DatabaseUrl("mysql", "campus", str(tmp_path / "shadow.sock"))},
+            databases={"default": DatabaseUrl("mysql", "campus", socket=str(tmp_path / "shadow.sock"))},
             production=(),
             scratch=tmp_path / "scratch",
         )
@@ -403,14 +403,15 @@ def test_after_kill_nothing_is_left(campus, work, kind, tmp_path):
     _migration(campus, "import pathlib, time\npathlib.Path.home().joinpath('waiting').touch()\ntime.sleep(3600)")
     code = f"""
         import datetime, pathlib, sys
-        from sapwood.site.upgrades import api, isolation
+        from sapwood.site.upgrades import isolation
+        from sapwood.site.upgrades.rehearsing import rehearse
+        from sapwood.site.upgrades.subject import read_subject
         if {kind is Kind.PROCESS}:
             isolation._trial = lambda ability: "forbidden"
-        subject = api.read_subject(pathlib.Path({str(campus.subject)!r}))
-        api.rehearse(subject, work=pathlib.Path({str(work)!r}), now=datetime.datetime.now(datetime.UTC))
+        subject = read_subject(pathlib.Path({str(campus.subject)!r}))
+        rehearse(subject, work=pathlib.Path({str(work)!r}), now=datetime.datetime.now(datetime.UTC))
     """
-    django_first = "import django.conf; django.conf.settings.configure()\n"
-    coordinator = subprocess.Popen([sys.executable, "-c", django_first + textwrap.dedent(code)])
+    coordinator = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)])
     while not list(work.glob("shadow-*/*/waiting")):
         assert coordinator.poll() is None
         time.sleep(0.05)
