@@ -76,7 +76,7 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
         "images": {name: full[name] for name in full if IMAGE_KEY.match(name) and isinstance(full[name], str)},
         "runs": {name: full[name] for name in full if name.startswith("RUN_") and isinstance(full[name], bool)},
         "build": [str(name) for name in hooks.Filters.IMAGES_BUILD_REQUIRED.apply([], "local")],
-        "places": sorted(places(hooks)),
+        "places": sorted(places(hooks, tutor_env.TEMPLATES_ROOT)),
         "patches": sorted({str(name) for name, _content in hooks.Filters.ENV_PATCHES.iterate()}),
         "own_patches": sorted(own_patches(hooks, request["plugins_root"])),
         "init": [task(service, script) for service, script in hooks.Filters.CLI_DO_INIT_TASKS.iterate()],
@@ -122,10 +122,10 @@ def broken(requirements: Sequence[str]) -> Iterator[str]:
                 yield f"{wanted.name}{wanted.specifier} ({there} is there)"
 
 
-def places(hooks: Any) -> set[str]:
+def places(hooks: Any, core: str) -> set[str]:
     """The names of the patches for which this Tutor's templates have a place."""
     found: set[str] = set()
-    for root in {str(path) for path in hooks.Filters.ENV_TEMPLATE_ROOTS.iterate()}:
+    for root in {str(path) for path in hooks.Filters.ENV_TEMPLATE_ROOTS.apply([core])}:
         for folder, _folders, files in os.walk(root):
             for name in files:
                 with Path(folder, name).open("rb") as file:

@@ -96,9 +96,9 @@ class TutorDriver(Driver):
         }
         digests = {name: sha256_hex(canonical_bytes(part)) for name, part in parts.items()}
         data |= {"parts": digests, "digest": sha256_hex(canonical_bytes(dict(digests)))}
-        verdict = VERDICTS[before.verdict] if seen.legs else Verdict.UNKNOWN
-        if not seen.legs and before.verdict is Outcome.FAIL:
-            verdict = Verdict.NO_GO
+        verdict = VERDICTS[before.verdict]
+        if verdict is Verdict.GO and any(step.unverified for step in steps):
+            verdict = Verdict.UNKNOWN  # no waiver makes a go of what was never run
         data["verdict"] = verdict.value
         return Planned(verdict, data, tuple(_lines(seen, before, steps, stores, diff)))
 

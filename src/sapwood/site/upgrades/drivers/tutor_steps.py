@@ -130,7 +130,7 @@ def stores(seen: Seen) -> tuple[Store, ...]:
         if seen.current.runs.get(name) is False:
             found.append(
                 Store(
-                    name.removeprefix("RUN_").lower(),
+                    f"run by others: {name.removeprefix('RUN_').lower()}",
                     kind,
                     None,
                     size_why="it is run by somebody else",
