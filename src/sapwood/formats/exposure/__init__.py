@@ -78,5 +78,6 @@ __all__ = [
     "Threat",
     "applies",
     "exposure",
+    "find_way",
     "stand",
 ]

@@ -9,13 +9,17 @@ from sapwood.formats.phrase import NO_WORDS, Phrase
 from sapwood.formats.sitefacts import SiteFacts
 
 
-def find_way(facts: SiteFacts, catalogue: Catalogue, standing: Standing, as_of: dt.date) -> tuple[tuple[Leg, ...], str]:
-    target = default_target(catalogue, as_of)
-    if standing.line is None or target is None:
+def find_way(
+    facts: SiteFacts, catalogue: Catalogue, standing: Standing, as_of: dt.date, *, to: str | None = None
+) -> tuple[tuple[Leg, ...], str]:
+    """The way to a release or line, or to the newest supported line; where there is none, why."""
+    newest = default_target(catalogue, as_of)
+    goal = to or (newest.name if newest else None)
+    if standing.line is None or goal is None:
         return (), standing.why if standing.line is None else Phrase("no line is supported")
     start = standing.name or standing.line.name
     try:
-        hops = find_path(catalogue, start, target.name, on=as_of)
+        hops = find_path(catalogue, start, goal, on=as_of)
     except NoPathError as error:
         return (), Phrase.joined(". ", (error.message, error.hint))
     if not hops:

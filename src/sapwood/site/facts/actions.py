@@ -2,18 +2,20 @@
 
 import datetime as dt
 import logging
+from pathlib import Path
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from sapwood.channel import api as channel
 from sapwood.core import audit
 from sapwood.core.data import Actor
 from sapwood.core.errors import SapwoodError
 from sapwood.formats.canonical import canonical_bytes, sha256_hex
+from sapwood.formats.catalogue import Catalogue
 from sapwood.formats.phrase import Phrase, recorded
 from sapwood.formats.sitefacts import SiteFacts
 from sapwood.site.facts import conf, queries
-from sapwood.site.facts.data import NoFactsError
+from sapwood.site.facts.data import NoCatalogueError, NoFactsError
 from sapwood.site.facts.models import FactsSnapshot, KnownCatalogue, LastLook
 from sapwood.site.facts.tutor import inspect_root
 from sapwood.site.facts.words import summary
@@ -88,6 +90,20 @@ def read_catalogues() -> int:
                 return found
             state.read_up_to = batch[-1].id
             state.save(update_fields=["read_up_to"])
+
+
+def catalogue_at_hand(file: Path | None = None) -> Catalogue:
+    """The catalogue in a file, else the newest received, else the one that came with Sapwood."""
+    if file is not None:
+        return queries.read_catalogue(file)
+    try:
+        read_catalogues()
+        return queries.find_catalogue()
+    except (NoCatalogueError, DatabaseError):  # before the first pull, or before there is a database
+        shipped = queries.shipped_catalogue()
+        if shipped is None:
+            raise
+        return shipped
 
 
 def _inspect() -> tuple[SiteFacts, str]:

@@ -4,17 +4,14 @@ import datetime as dt
 from pathlib import Path
 
 import click
-from django.db import DatabaseError
 
 from sapwood.core.clock import system_clock
 from sapwood.core.commands import emit, json_option
 from sapwood.core.errors import UsageError
-from sapwood.formats.catalogue import Catalogue
 from sapwood.formats.sitefacts import SiteFacts
 from sapwood.site.facts import words
-from sapwood.site.facts.actions import read_catalogues
-from sapwood.site.facts.data import NoCatalogueError
-from sapwood.site.facts.queries import find_catalogue, read_catalogue, read_facts, shipped_catalogue
+from sapwood.site.facts.actions import catalogue_at_hand
+from sapwood.site.facts.queries import read_facts
 from sapwood.site.facts.tutor import inspect_root
 
 FOLDER = click.Path(path_type=Path)
@@ -57,7 +54,7 @@ def exposure(  # noqa: PLR0913 - one argument per option
 ) -> None:
     """Say what this site is exposed to, and the way out. Exit 3: exposed or unsupported; 4: not known."""
     facts = _facts(tutor_root, tutor_plugins_root, tutor_python, facts_file)
-    catalogue = _catalogue(catalogue_file)
+    catalogue = catalogue_at_hand(catalogue_file)
     from sapwood.formats.exposure import exposure as match  # noqa: PLC0415 - the command has the same name
 
     found = match(facts, catalogue, (as_of or system_clock().now()).date())
@@ -72,16 +69,3 @@ def _facts(root: Path | None, plugins: Path | None, python: Path | None, file: P
     if root is None:  # for the type checker
         raise UsageError("Give --tutor-root", hint="")
     return inspect_root(root, plugins_root=plugins, python=python)
-
-
-def _catalogue(file: Path | None) -> Catalogue:
-    if file is not None:
-        return read_catalogue(file)
-    try:
-        read_catalogues()
-        return find_catalogue()
-    except (NoCatalogueError, DatabaseError):  # before the first pull, or before there is a database
-        shipped = shipped_catalogue()
-        if shipped is None:
-            raise
-        return shipped

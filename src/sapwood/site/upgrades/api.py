@@ -13,6 +13,8 @@ from sapwood.site.upgrades.actions import (
 from sapwood.site.upgrades.applying import Status
 from sapwood.site.upgrades.certificate import CertificateError, check, examine, issue
 from sapwood.site.upgrades.data import Stage, Subject, Verdict
+from sapwood.site.upgrades.drivers.base import Asked, Planned
+from sapwood.site.upgrades.drivers.registry import driver_of
 from sapwood.site.upgrades.planning import Plan, make_plan
 from sapwood.site.upgrades.preflight import Outcome, Preflight, preflight
 from sapwood.site.upgrades.rehearsing import Rehearsal, rehearse
@@ -20,9 +22,11 @@ from sapwood.site.upgrades.report import write_report
 from sapwood.site.upgrades.subject import SubjectError, read_subject
 
 __all__ = [
+    "Asked",
     "CertificateError",
     "Outcome",
     "Plan",
+    "Planned",
     "Preflight",
     "Rehearsal",
     "Stage",
@@ -34,6 +38,7 @@ __all__ = [
     "ask_override",
     "check",
     "confirm_override",
+    "driver_of",
     "examine",
     "history",
     "issue",

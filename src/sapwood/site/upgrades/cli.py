@@ -13,10 +13,15 @@ from sapwood.core.commands import Exit, emit, harmless, json_option
 from sapwood.core.data import Actor
 from sapwood.core.paths import role_dir
 from sapwood.site.upgrades import api
-from sapwood.site.upgrades.data import PendingMigration
 from sapwood.site.upgrades.demo import ENGINES, VARIANTS, build, stop
 
 SUBJECT = click.argument("subject", type=click.Path(path_type=Path))
+CATALOGUE = click.option(
+    "--catalogue", type=click.Path(path_type=Path), help="A catalogue; else the newest received or shipped."
+)
+WAIVE = click.option(
+    "--waive", multiple=True, metavar="NAME=REASON", help="Go on in spite of this check, for this reason."
+)
 CODES = {api.Verdict.GO: Exit.GOOD, api.Verdict.NO_GO: Exit.BAD_NEWS, api.Verdict.UNKNOWN: Exit.UNKNOWN}
 
 PREFLIGHT_CODES = {
@@ -33,36 +38,28 @@ def upgrade() -> None:
 
 @upgrade.command()
 @SUBJECT
+@click.option("--to", metavar="RELEASE", help="The release or line to reach; else what the target installs.")
+@CATALOGUE
+@WAIVE
 @json_option
-def plan(*, subject: Path, as_json: bool) -> None:
-    """Say what the upgrade of SUBJECT would run; nothing is changed. Exit 3: something stands in its way."""
+def plan(*, subject: Path, to: str | None, catalogue: Path | None, waive: tuple[str, ...], as_json: bool) -> None:
+    """Say what the upgrade of SUBJECT would run; nothing is changed. Exit 3: something is in the way; 4: not known."""
     read = api.read_subject(subject)
-    found, before = api.make_plan(read, _work() / "plan"), api.preflight(read, work=_work(), own=_own_database())
-    lines = [f"Django {found.current['django']} > {found.target['django']}, {len(found.migrations)} migrations to run"]
-    lines += [_line(migration) for migration in found.migrations]
-    lines += [f"in the way  {problem['message']} [{problem['code']}]" for problem in found.problems]
-    lines += [line for line in _preflight_lines(before) if not line.startswith(api.Outcome.PASS)]
-    data = {
-        "digest": found.digest,
-        "parts": dict(found.parts),
-        "current": found.current,
-        "target": found.target,
-        "migrations": [_as_data(migration) for migration in found.migrations],
-        "problems": list(found.problems),
-        "preflight": before.to_dict(),
-    }
-    in_the_way = found.problems or before.verdict is api.Outcome.FAIL
-    emit(data, lines, as_json=as_json, exit_code=Exit.BAD_NEWS if in_the_way else Exit.GOOD)
+    found = api.driver_of(read).plan(read, _asked(waive, to=to, catalogue=catalogue))
+    emit(found.data, found.lines, as_json=as_json, exit_code=CODES[found.verdict])
 
 
 @upgrade.command()
 @SUBJECT
-@click.option("--waive", multiple=True, metavar="NAME=REASON", help="Go on in spite of this check, for this reason.")
+@CATALOGUE
+@WAIVE
 @json_option
-def preflight(*, subject: Path, waive: tuple[str, ...], as_json: bool) -> None:
+def preflight(*, subject: Path, catalogue: Path | None, waive: tuple[str, ...], as_json: bool) -> None:
     """Look whether the upgrade of SUBJECT could begin now; nothing is changed. Exit 3: no; 4: not known."""
-    found = api.preflight(api.read_subject(subject), work=_work(), own=_own_database(), waivers=_waivers(waive))
-    emit(found.to_dict(), _preflight_lines(found), as_json=as_json, exit_code=PREFLIGHT_CODES[found.verdict])
+    read = api.read_subject(subject)
+    found = api.driver_of(read).preflight(read, _asked(waive, catalogue=catalogue))
+    lines = [finding.line for finding in found.findings]
+    emit(found.to_dict(), lines, as_json=as_json, exit_code=PREFLIGHT_CODES[found.verdict])
 
 
 @upgrade.command()
@@ -71,7 +68,9 @@ def preflight(*, subject: Path, waive: tuple[str, ...], as_json: bool) -> None:
 @json_option
 def rehearse(*, subject: Path, report: Path, as_json: bool) -> None:
     """Run the upgrade of SUBJECT on a copy and judge it. Exit 3: no-go; 4: not known."""
-    found = api.rehearse(api.read_subject(subject), work=_work(), now=system_clock().now(), say=_say(quiet=as_json))
+    read = api.read_subject(subject)
+    api.driver_of(read).require_rehearsal(read)
+    found = api.rehearse(read, work=_work(), now=system_clock().now(), say=_say(quiet=as_json))
     certificate = api.issue(found, report, now=system_clock().now())
     found.certificate = str(certificate.absolute()) if certificate else None
     paths = api.write_report(found, report)
@@ -144,7 +143,7 @@ STAGE_CODES = {
 @SUBJECT
 @click.option("--certificate", type=click.Path(path_type=Path), help="The certificate of a rehearsal that says go.")
 @click.option("--override", type=click.UUID, help="The agreement of two administrators to go without one.")
-@click.option("--waive", multiple=True, metavar="NAME=REASON", help="Go on in spite of this check, for this reason.")
+@WAIVE
 @click.option("--postpone", is_flag=True, help="Leave for later what only takes away, where the rehearsal allows it.")
 @json_option
 def apply(
@@ -157,7 +156,9 @@ def apply(
     as_json: bool,
 ) -> None:
     """Upgrade SUBJECT itself. Exit 3: it was taken back, and the data are what they were; 1: a person is needed."""
-    ready = api.preflight(api.read_subject(subject), work=_work(), own=_own_database(), waivers=_waivers(waive))
+    read = api.read_subject(subject)
+    api.driver_of(read).require_rehearsal(read)
+    ready = api.preflight(read, work=_work(), own=_own_database(), waivers=_waivers(waive))
     leave = {"certificate": certificate, "override": override, "postpone": postpone, "ready": ready}
     _press(api.apply, subject, as_json=as_json, **leave)
 
@@ -212,6 +213,10 @@ def history(*, subject: Path, as_json: bool) -> None:
     emit(rows, lines or ["There was no upgrade yet."], as_json=as_json)
 
 
+def _asked(waive: tuple[str, ...], *, to: str | None = None, catalogue: Path | None = None) -> api.Asked:
+    return api.Asked(_work(), system_clock().now(), _own_database(), to, catalogue, _waivers(waive))
+
+
 def _waivers(given: tuple[str, ...]) -> dict[str, str]:
     return {name: reason for name, _equals, reason in (one.partition("=") for one in given)}
 
@@ -250,8 +255,8 @@ def migrations() -> None:
 def classify(*, subject: Path, as_json: bool) -> None:
     """Classify every migration that the upgrade of SUBJECT would run."""
     found = api.make_plan(api.read_subject(subject), _work() / "plan")
-    lines = [_line(migration) for migration in found.migrations]
-    emit([_as_data(one) for one in found.migrations], lines or ["Nothing is pending."], as_json=as_json)
+    lines = [migration.line for migration in found.migrations]
+    emit([one.to_dict() for one in found.migrations], lines or ["Nothing is pending."], as_json=as_json)
 
 
 def _work() -> Path:
@@ -264,27 +269,3 @@ def _say(*, quiet: bool) -> Callable[[str], None]:
 
 def _own_database() -> Mapping[str, Any]:
     return connections["default"].settings_dict
-
-
-def _preflight_lines(found: api.Preflight) -> list[str]:
-    return [
-        f"{one.outcome:<8}  {one.name:<28}  {one.detail}"
-        + (f" [waived: {one.reason}]" if one.reason else f". {one.remedy}" if one.remedy else "")
-        for one in found.findings
-    ]
-
-
-def _line(migration: PendingMigration) -> str:
-    why = next((reason for reason in migration.why if reason), "")
-    return f"{'+'.join(migration.classes):<22}  {migration.label}{f' ({why})' if why else ''}"
-
-
-def _as_data(migration: PendingMigration) -> dict[str, Any]:
-    return {
-        "app": migration.app,
-        "name": migration.name,
-        "classes": list(migration.classes),
-        "why": [reason for reason in migration.why if reason],
-        "sha256": migration.sha256,
-        "depends_on": list(migration.depends_on),
-    }

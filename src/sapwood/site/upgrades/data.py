@@ -75,6 +75,7 @@ class Side:
     settings: str
     requirements: tuple[str, ...] = ()
     exclude_newer: str = ""
+    tutor: Path | None = None  # the Tutor of this side: its program, or the interpreter that has it
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,9 @@ class Subject:
     technique: str
     packs: tuple[str, ...] = ()
     hooks: Mapping[str, Hook] = field(default_factory=dict)
+    root: Path | None = None
+    plugins_root: Path | None = None
+    via: tuple[Path, ...] = ()  # Tutors of the releases between the two sides
 
 
 @dataclass(frozen=True)
@@ -118,3 +122,20 @@ class PendingMigration:
     def label(self) -> str:
         """`app.name`, as Django writes it."""
         return f"{self.app}.{self.name}"
+
+    @property
+    def line(self) -> str:
+        """One line for a terminal: its classes, its name, why."""
+        why = next((reason for reason in self.why if reason), "")
+        return f"{'+'.join(self.classes):<22}  {self.label}{f' ({why})' if why else ''}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "app": self.app,
+            "name": self.name,
+            "classes": list(self.classes),
+            "why": [reason for reason in self.why if reason],
+            "sha256": self.sha256,
+            "depends_on": list(self.depends_on),
+        }

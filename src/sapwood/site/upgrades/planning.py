@@ -6,22 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sapwood.core.errors import SapwoodError
 from sapwood.formats.canonical import JSON, canonical_bytes, sha256_hex
 from sapwood.formats.certificate import Table
 from sapwood.history.altered import settle
 from sapwood.history.migrations import Migration, read_migration
 from sapwood.site.upgrades.data import DatabaseUrl, PendingMigration, Subject
+from sapwood.site.upgrades.drivers.container import refuse_rehearsal
 from sapwood.site.upgrades.drivers.django import each, one
 from sapwood.site.upgrades.isolation import Level
 
 MAX_MIGRATION_BYTES = 5_000_000
-
-
-class NotYetError(SapwoodError):
-    """A part of the subject that this version cannot handle."""
-
-    code = "upgrades.not_supported"
 
 
 @dataclass(frozen=True)
@@ -95,9 +89,7 @@ def counted(answer: Mapping[str, Any]) -> tuple[Table, ...]:
 def readable(subject: Subject) -> dict[str, DatabaseUrl]:
     """The subject's databases, opened for reading only."""
     if subject.driver != "django":
-        raise NotYetError(
-            f"The {subject.driver} driver is not there yet", hint="Describe the site as driver = 'django'."
-        )
+        refuse_rehearsal()
     return {alias: dataclasses.replace(url, read_only=True) for alias, url in subject.databases.items()}
 
 

@@ -57,6 +57,12 @@ class Finding:
     remedy: Phrase = NO_WORDS
     reason: str = ""
 
+    @property
+    def line(self) -> str:
+        """One line for a terminal."""
+        more = f" [waived: {self.reason}]" if self.reason else f". {self.remedy}" if self.remedy else ""
+        return f"{self.outcome:<8}  {self.name:<28}  {self.detail}{more}"
+
     def to_dict(self) -> dict[str, str]:
         """As JSON, in English."""
         return {
@@ -108,12 +114,7 @@ def preflight(
 
     Raises UsageError for a waiver of a name that does not exist, or without a reason.
     """
-    given = dict(waivers or {})
-    for name, reason in given.items():
-        if name not in LOOKS:
-            raise UsageError(f"There is no check named {name!r}", hint=f"Names: {', '.join(LOOKS)}.")
-        if not reason.strip() or not reason.isprintable():
-            raise UsageError(f"The waiver of {name} needs a reason", hint=f"Write --waive '{name}=why'.")
+    given = check_waivers(waivers, LOOKS)
     databases = readable(subject)
     refused: SapwoodError | None = None
     with private_folder(work) as scratch:
@@ -124,8 +125,19 @@ def preflight(
             target, refused = {}, error
     place = Place(subject, current, target, refused, work, own)
     return Preflight(
-        tuple(_waived(replace(look(place), name=name), given.get(name, "")) for name, look in LOOKS.items())
+        tuple(waived(replace(look(place), name=name), given.get(name, "")) for name, look in LOOKS.items())
     )
+
+
+def check_waivers(waivers: Mapping[str, str] | None, names: Iterable[str]) -> dict[str, str]:
+    """The waivers, each of a name that exists and with a reason; else raises UsageError."""
+    given, known = dict(waivers or {}), list(names)
+    for name, reason in given.items():
+        if name not in known:
+            raise UsageError(f"There is no check named {name!r}", hint=f"Names: {', '.join(known)}.")
+        if not reason.strip() or not reason.isprintable():
+            raise UsageError(f"The waiver of {name} needs a reason", hint=f"Write --waive '{name}=why'.")
+    return given
 
 
 def _asked(subject: Subject, side: Side, databases: Mapping[str, DatabaseUrl], scratch: Path) -> Answers:
@@ -133,7 +145,8 @@ def _asked(subject: Subject, side: Side, databases: Mapping[str, DatabaseUrl], s
     return {answer["alias"]: answer for answer in answers if answer["event"] == "preflight"}
 
 
-def _waived(finding: Finding, reason: str) -> Finding:
+def waived(finding: Finding, reason: str) -> Finding:
+    """The finding, with the reason for which somebody goes on in spite of it."""
     if not reason or finding.outcome is Outcome.PASS:
         return finding
     return replace(finding, outcome=Outcome.WAIVED, reason=reason)

@@ -29,6 +29,9 @@ _TOP: Final = {
     "current", "target", "shadow", "checks", "hooks",
 }  # fmt: skip
 _SIDE: Final = {"python", "settings", "requirements", "exclude_newer"}
+# What a Tutor root says by itself, nobody writes down a second time.
+_TUTOR_TOP: Final = {"name", "driver", "root", "plugins_root", "via", "current", "target"}
+_TUTOR_SIDE: Final = {"tutor"}
 
 
 class SubjectError(SapwoodError):
@@ -41,8 +44,10 @@ class SubjectError(SapwoodError):
 def read_subject(path: Path) -> Subject:
     """Read a subject file; raises SubjectError with the key that is wrong."""
     raw = _load(path)
-    _known(raw, _TOP, "")
     here = path.resolve().parent
+    if raw.get("driver") == "tutor":
+        return _tutor(raw, path.resolve(), here)
+    _known(raw, _TOP, "")
     driver = _text(raw, "driver", "")
     _one_of(driver, DRIVERS, "driver")
     shadow, checks = _table(raw, "shadow"), _table(raw, "checks")
@@ -50,7 +55,7 @@ def read_subject(path: Path) -> Subject:
     _known(checks, {"packs"}, "checks.")
     technique = _text(shadow, "technique", "shadow.", "auto")
     _one_of(technique, TECHNIQUES, "shadow.technique")
-    settings = _text(raw, "settings", "", "" if driver == "tutor" else None)
+    settings = _text(raw, "settings", "")
     return Subject(
         path=path.resolve(),
         name=_name(raw),
@@ -62,6 +67,30 @@ def read_subject(path: Path) -> Subject:
         technique=technique,
         packs=_texts(checks, "packs", "checks."),
         hooks=_hooks(raw),
+    )
+
+
+def _tutor(raw: Mapping[str, Any], path: Path, here: Path) -> Subject:
+    """A deployment by Tutor: its root, and the Tutor of each side."""
+    _known(raw, _TUTOR_TOP, "")
+    sides = []
+    for name in ("current", "target"):
+        table = _table(raw, name)
+        _known(table, _TUTOR_SIDE, f"{name}.")
+        sides.append(Side(python=None, settings="", tutor=here / _text(table, "tutor", f"{name}.")))
+    plugins_root = _text(raw, "plugins_root", "", "")
+    return Subject(
+        path=path,
+        name=_name(raw),
+        driver="tutor",
+        pythonpath=(),
+        databases={},
+        current=sides[0],
+        target=sides[1],
+        technique="auto",
+        root=here / _text(raw, "root", ""),
+        plugins_root=here / plugins_root if plugins_root else None,
+        via=tuple(here / part for part in _texts(raw, "via", "")),
     )
 
 

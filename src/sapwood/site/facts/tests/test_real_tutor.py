@@ -2,16 +2,13 @@
 
 import datetime as dt
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from sapwood.formats.tests.catalogue_cases import SHIPPED
 from sapwood.site.facts.cli import site
+from sapwood.site.facts.tests import real_tutor
 from sapwood.site.facts.tutor import inspect_root
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
@@ -22,25 +19,15 @@ SECRETS = ("PASSWORD", "SECRET", "KEY", "TOKEN", "ID")
 @pytest.fixture(scope="module")
 def tutor(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tutor")
-    python = folder / "venv" / "bin" / "python"
-    uv = Path(sys.executable).with_name("uv")
-    env = {
-        name: value for name, value in os.environ.items() if not name.startswith(("TUTOR_", "PYTHON", "VIRTUAL_ENV"))
-    }
-
-    def run(*command):
-        return subprocess.run(command, check=False, capture_output=True, env=env, timeout=240)
-
-    made = run(uv, "venv", "--quiet", "--python", sys.executable, folder / "venv")
-    certs = ["--system-certs"] if Path("/etc/ssl/certs/ca-certificates.crt").exists() else []
-    fetched = run(uv, "pip", "install", "--quiet", *certs, "--python", python, *PACKAGES)
-    if made.returncode or fetched.returncode:
-        pytest.skip("there is no interpreter with Tutor here, and none can be fetched")
+    python = real_tutor.install(folder / "venv", *PACKAGES)
     call = [python.with_name("tutor"), "--root", folder / "root"]
-    env["TUTOR_PLUGINS_ROOT"] = str(folder / "plugins")
-    saved = run(*call, "config", "save", "--set", "LMS_HOST=learn.riverside.example")
+
+    def run(*words):
+        return real_tutor.run(*call, *words, TUTOR_PLUGINS_ROOT=str(folder / "plugins"))
+
+    saved = run("config", "save", "--set", "LMS_HOST=learn.riverside.example")
     assert saved.returncode == 0, saved.stderr
-    return folder, python, lambda *words: run(*call, *words)
+    return folder, python, run
 
 
 def look(tutor):

@@ -1,1 +1,1 @@
-"""How each kind of deployment is asked and moved; see contract.py for what a driver must do."""
+"""How each kind of deployment is asked and moved; `base.py` says what a driver must do."""

@@ -1,0 +1,127 @@
+"""The django driver as the contract has it: any Django project in two environments. `django.py` asks these."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
+
+from sapwood.core.errors import SapwoodError, UsageError
+from sapwood.site.upgrades.data import Subject, Verdict
+from sapwood.site.upgrades.drivers.base import Asked, Command, Driver, Planned, Store
+from sapwood.site.upgrades.engines.base import engine_for
+from sapwood.site.upgrades.planning import Plan, make_plan
+from sapwood.site.upgrades.preflight import Outcome, Preflight, preflight
+
+HOOKS = {
+    "before": (("maintenance_on", "Close the site"), ("stop", "Stop what writes")),
+    "after": (("switch", "Switch to the new environment"), ("start", "Start"), ("maintenance_off", "Open the site")),
+}
+
+
+class DjangoDriver(Driver):
+    """Any Django project in two environments."""
+
+    name = "django"
+
+    @override
+    def facts(self, subject: Subject, asked: Asked) -> Mapping[str, Any]:
+        found = make_plan(subject, asked.work / "plan")
+        return {"current": found.current, "target": found.target}
+
+    @override
+    def stores(self, subject: Subject, asked: Asked) -> tuple[Store, ...]:
+        found = [_database(subject, alias) for alias in subject.databases]
+        return (
+            *found,
+            Store(
+                "media",
+                "uploads",
+                None,
+                size_why="the settings name its folder, and the upgrade of the database does not touch it",
+                no_way_back="Uploads are not backed up here; a rehearsal holds back migrations that write to them.",
+            ),
+            Store(
+                "subject file",
+                "configuration",
+                subject.path.stat().st_size,
+                no_way_back="Settings and environments are the operator's: both stand side by side, none is changed.",
+            ),
+        )
+
+    @override
+    def commands(self, subject: Subject, asked: Asked) -> tuple[Command, ...]:
+        found = make_plan(subject, asked.work / "plan")
+        return (*_hooks(subject, "before"), *_migrations(subject, found), *_hooks(subject, "after"))
+
+    @override
+    def plan(self, subject: Subject, asked: Asked) -> Planned:
+        if asked.to is not None:
+            raise UsageError("--to is for Tutor sites", hint="The target is what [target] of the subject file names.")
+        found, before = make_plan(subject, asked.work / "plan"), self.preflight(subject, asked)
+        count = len(found.migrations)
+        lines = [f"Django {found.current['django']} > {found.target['django']}, {count} migrations to run"]
+        lines += [migration.line for migration in found.migrations]
+        lines += [f"in the way  {problem['message']} [{problem['code']}]" for problem in found.problems]
+        lines += [finding.line for finding in before.findings if finding.outcome is not Outcome.PASS]
+        data = {
+            "digest": found.digest,
+            "parts": dict(found.parts),
+            "current": found.current,
+            "target": found.target,
+            "migrations": [migration.to_dict() for migration in found.migrations],
+            "problems": list(found.problems),
+            "stores": [store.to_dict() for store in self.stores(subject, asked)],
+            "preflight": before.to_dict(),
+        }
+        in_the_way = found.problems or before.verdict is Outcome.FAIL
+        return Planned(Verdict.NO_GO if in_the_way else Verdict.GO, data, tuple(lines))
+
+    @override
+    def preflight(self, subject: Subject, asked: Asked) -> Preflight:
+        return preflight(subject, work=asked.work, own=asked.own, waivers=asked.waivers)
+
+    @override
+    def require_rehearsal(self, subject: Subject) -> None:
+        for url in subject.databases.values():
+            engine_for(url)
+
+
+def _database(subject: Subject, alias: str) -> Store:
+    url = subject.databases[alias]
+    try:
+        size, why = engine_for(url).size(url), ""
+    except SapwoodError as error:
+        size, why = None, error.message
+    return Store(
+        f"database {alias}",
+        "sql",
+        size,
+        size_why=why,
+        backup="a base backup while the site is up, and one when nothing writes",
+        restore="the backup put back by the engine's own way, timed in the rehearsal",
+        verify="every table counted and compared with what was backed up",
+    )
+
+
+def _hooks(subject: Subject, when: str) -> tuple[Command, ...]:
+    return tuple(
+        Command(name, when, title, subject.hooks[name].argv, "the subject file names it", ("subject file",))
+        for name, title in HOOKS[when]
+        if name in subject.hooks
+    )
+
+
+def _migrations(subject: Subject, found: Plan) -> tuple[Command, ...]:
+    python = str(subject.target.python or Path("python"))
+    return tuple(
+        Command(
+            f"migrate {migration.label}",
+            "during",
+            migration.line,
+            (python, "-m", "django", "migrate", migration.app, migration.name),
+            "the target has it and the database has not",
+            ("django",),
+        )
+        for migration in found.migrations
+    )
