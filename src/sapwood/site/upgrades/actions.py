@@ -1,11 +1,13 @@
 """Beginning an upgrade, going on with it, taking it back: under the lock, mirrored to the database, audited."""
 
+import contextlib
 import datetime as dt
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from django.db import Error as DatabaseError
 from django.db import transaction
 
 from sapwood.accounts.api import User
@@ -118,6 +120,8 @@ def rollback(  # noqa: PLR0913 - how far, at what price, and for whom
     """
     with journals.locked(subject, work):
         journal = _open(subject, work, clock)
+        if to_base and not journal.has("done", step="base_backup"):
+            raise NothingToDoError("This upgrade made no base backup", hint="Nothing of the database was changed.")
         lost = _writes_lost(journal, to_base=to_base)
         if lost and not lose_writes:
             raise WritesLostError(lost, hint="Add --lose-writes to accept that.")
@@ -275,7 +279,9 @@ def _saying(subject: Subject, journal: Journal, clock: Clock, say: Say) -> Say:
 
     def told(line: str) -> None:
         say(line)
-        mirror(subject, journal, clock, busy=True)
+        # The journal is the truth: a database of ours that fails must not stop an upgrade with the site closed.
+        with contextlib.suppress(DatabaseError):
+            mirror(subject, journal, clock, busy=True)
 
     return told
 

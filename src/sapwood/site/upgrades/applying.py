@@ -8,6 +8,7 @@ Each step may run again: whoever is killed anywhere goes on with `resume`, or ba
 """
 
 import datetime as dt
+import errno
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from sapwood.core.errors import SapwoodError
 from sapwood.site.upgrades import journal as journals
 from sapwood.site.upgrades.data import Stage, Subject
 from sapwood.site.upgrades.drivers.django import ask, one
-from sapwood.site.upgrades.engines.base import Backup, Say, engine_for, remove
+from sapwood.site.upgrades.engines.base import Backup, NoSpaceError, Say, engine_for, remove
 from sapwood.site.upgrades.hooks import run_hook
 from sapwood.site.upgrades.isolation import end_marked
 from sapwood.site.upgrades.journal import Journal
@@ -122,7 +123,8 @@ class Run:
                     self.say("paused before the site is closed")
                     return
                 self._step(step)
-        except SapwoodError as error:
+        except (SapwoodError, OSError) as raised:
+            error = _plain(raised)
             self.journal.write("failed", step=self._current(), **error.as_dict())
             self.say(f"failed: {error.message}")
             self._after_failure(error)
@@ -304,7 +306,8 @@ class Run:
             for step in self._needed(plan):
                 if not self._done_since_back(step):
                     self._step(step)
-        except SapwoodError as error:
+        except (SapwoodError, OSError) as raised:
+            error = _plain(raised)
             self.journal.write("failed", step=self._current(), **error.as_dict())
             self.journal.write("stopped", why="the way back could not be finished; the site stays closed")
             self.say(f"the way back failed: {error.message}")
@@ -390,6 +393,15 @@ class Run:
         return between(self.journal, first, last, self.clock.now())
 
 
+def _plain(error: SapwoodError | OSError) -> SapwoodError:
+    """What an operator is told of a disk that is full or not ours to write."""
+    if isinstance(error, SapwoodError):
+        return error
+    kind = NoSpaceError if error.errno in {errno.ENOSPC, errno.EDQUOT} else ApplyError
+    where = f" ({error.filename})" if error.filename else ""
+    return kind(f"A file cannot be written or read: {error.strerror or error}{where}", hint="Look at that disk.")
+
+
 STEP_WORDS: Final = {
     "base_backup": "backing up while the site is up",
     "early": "running what the present release survives",
@@ -415,7 +427,9 @@ def between(journal: Journal, first: str, last: str, now: dt.datetime) -> float 
     """Seconds between the start of step or event `first` and the end of `last`, or now."""
     begun = next((one_ for one_ in journal.entries if _names(one_, "started", first)), None)
     ended = next((one_ for one_ in journal.entries if _names(one_, "done", last)), None)
-    return round(((ended.at if ended else now) - begun.at).total_seconds(), 3) if begun else None
+    if begun is None:
+        return None
+    return round(max(0.0, ((ended.at if ended else now) - begun.at).total_seconds()), 3)  # a clock may be set back
 
 
 def _names(entry: journals.Entry, event: str, name: str) -> bool:
@@ -431,9 +445,14 @@ def status_of(journal: Journal, *, busy: bool, now: dt.datetime) -> Status:
     stage, may = Stage.RUNNING, tuple[str, ...]()
     if not busy:
         stage, may = _ended(over.event if over is entries[-1] else "")
-    warning = ""
+        back_failed = stage is Stage.STOPPED and journal.last("back")
+        if (back_failed or stage is Stage.ROLLED_BACK) and journal.has("done", step="base_backup"):
+            may += ("rollback --to-base",)
+    warnings = []
+    if stage is Stage.STOPPED:
+        warnings.append(f"It stopped: {entries[-1].details['why']}.")
     if journal.has("started", step="maintenance_off") and not journal.has("rolled_back"):
-        warning = "A way back would lose what was written since the site was opened."
+        warnings.append("A way back would lose what was written since the site was opened.")
     return Status(
         run=journal.run,
         stage=stage,
@@ -444,14 +463,14 @@ def status_of(journal: Journal, *, busy: bool, now: dt.datetime) -> Status:
         downtime_s=between(journal, "maintenance_on", "maintenance_off", now) if stage is Stage.DONE else None,
         rollback_s=between(journal, "back", "back_maintenance_off", now) if stage is Stage.ROLLED_BACK else None,
         may=may,
-        warning=warning,
+        warning=" ".join(warnings),
     )
 
 
 def _ended(event: str) -> tuple[Stage, tuple[str, ...]]:
     return {
         "finished": (Stage.DONE, ("rollback",)),
-        "rolled_back": (Stage.ROLLED_BACK, ("rollback --to-base",)),
+        "rolled_back": (Stage.ROLLED_BACK, ()),
         "stopped": (Stage.STOPPED, ("resume", "rollback")),
         "paused": (Stage.PAUSED, ("resume", "rollback")),
     }.get(event, (Stage.INTERRUPTED, ("resume", "rollback")))

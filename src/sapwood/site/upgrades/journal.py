@@ -6,6 +6,7 @@ is the truth; the database mirrors it. A last line that a crash cut off never co
 
 import contextlib
 import datetime as dt
+import errno
 import fcntl
 import hashlib
 import json
@@ -20,9 +21,11 @@ from typing import Any, Final
 from sapwood.core.clock import Clock
 from sapwood.core.errors import SapwoodError
 from sapwood.site.upgrades.data import Subject
+from sapwood.site.upgrades.engines.base import NoSpaceError
 
 JOURNAL: Final = "journal.jsonl"
 LOCK: Final = "lock"
+STAMP: Final = "%Y%m%dT%H%M%SZ"
 
 
 class BusyError(SapwoodError):
@@ -64,12 +67,15 @@ class Journal:
         line = json.dumps(
             {"seq": entry.seq, "at": entry.at.isoformat(), "event": event, **details}, ensure_ascii=False, default=str
         )
-        descriptor = os.open(self.folder / JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+        path = self.folder / JOURNAL
         try:
-            os.write(descriptor, line.encode() + b"\n")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            _append(path, line.encode() + b"\n")
+        except OSError as error:
+            kind = NoSpaceError if error.errno in {errno.ENOSPC, errno.EDQUOT} else JournalError
+            raise kind(
+                f"The journal {path} cannot be written: {error.strerror}",
+                hint="Mend that, then 'sapwood upgrade resume' or 'rollback'.",
+            ) from None
         self.entries.append(entry)
         return entry
 
@@ -90,7 +96,12 @@ class Journal:
 
 def begin(subject: Subject, work: Path, clock: Clock) -> Journal:
     """A new journal in a folder of its own; the lock must be held."""
-    folder = home(subject, work) / f"{clock.now():%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:8]}"
+    # By its name it is the newest, also when the clock was set back since the last one.
+    last = max((path.name.partition("-")[0] for path in home(subject, work).glob("2*")), default="")
+    name = f"{clock.now():{STAMP}}"
+    if name <= last:
+        name = f"{dt.datetime.strptime(last, STAMP) + dt.timedelta(seconds=1):{STAMP}}"  # noqa: DTZ007 - ends in Z
+    folder = home(subject, work) / f"{name}-{uuid.uuid4().hex[:8]}"
     folder.mkdir(mode=0o700)
     _flush(folder.parent)
     return Journal(folder, [], clock)
@@ -175,6 +186,22 @@ def _parsed(line: bytes) -> Entry | None:
         return Entry(int(data.pop("seq")), dt.datetime.fromisoformat(data.pop("at")), str(data.pop("event")), data)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _append(path: Path, content: bytes) -> None:
+    """Have it on the disk whole, or not at all."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    try:
+        before = os.fstat(descriptor).st_size
+        try:
+            while content:
+                content = content[os.write(descriptor, content) :]
+            os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, before)
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _flush(folder: Path) -> None:
