@@ -15,12 +15,14 @@ from sapwood.site.upgrades.certificate import CertificateError, check, examine, 
 from sapwood.site.upgrades.data import Stage, Subject, Verdict
 from sapwood.site.upgrades.planning import Plan, make_plan
 from sapwood.site.upgrades.preflight import Outcome, Preflight, preflight
+from sapwood.site.upgrades.queries import Notice, notices
 from sapwood.site.upgrades.rehearsing import Rehearsal, rehearse
 from sapwood.site.upgrades.report import write_report
 from sapwood.site.upgrades.subject import SubjectError, read_subject
 
 __all__ = [
     "CertificateError",
+    "Notice",
     "Outcome",
     "Plan",
     "Preflight",
@@ -38,6 +40,7 @@ __all__ = [
     "history",
     "issue",
     "make_plan",
+    "notices",
     "pause",
     "preflight",
     "read_subject",
