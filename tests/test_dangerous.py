@@ -47,6 +47,9 @@ DANGEROUS = {
     "inbox:people_import": "confirms addresses", "inbox:people_export": "hands out personal data",
     "inbox:people_erase": "destroys", "inbox:people_refuse": "changes who is reached",
     "inbox:people_claims": "makes readers", "inbox:people_remove_claim": "unmakes readers",
+    "upgrades:apply": "changes the platform itself", "upgrades:ask_override": "goes on without a rehearsal",
+    "upgrades:confirm_override": "goes on without a rehearsal", "upgrades:resume": "changes the platform itself",
+    "upgrades:rollback": "may lose what users wrote",
     # the commons
     "announcements:sources": "a source may go straight to the signers",
     "announcements:act approve": "gives one's word", "announcements:act stage": "leads out of the house",
@@ -72,6 +75,7 @@ HARMLESS = {
     "account_reset_password_from_key_done": "says so",
     "channel:pull_now": "reads what is verified anyway",
     # the site
+    "upgrades:look": "reads", "upgrades:begin": "works on a copy", "upgrades:pause": "waits, with the site open",
     "facts:look": "reads", "accounts:audit_verify": "reads",
     "inbox:approve": "for administrators only; wider is tested below",
     "inbox:reject": "closes", "inbox:archive": "closes", "inbox:snooze": "waits", "inbox:start": "a note",
@@ -183,7 +187,7 @@ def test_a_page_asks_again_exactly_when_it_is_dangerous(admin, name, path):
 
 def test_the_tables_name_nothing_that_is_gone():
     both = {name for name, _path in PAGES}
-    mine = {"site": ("inbox", "facts"), "commons": ("announcements", "releases")}[SIDE]
+    mine = {"site": ("inbox", "facts", "upgrades"), "commons": ("announcements", "releases")}[SIDE]
     here = {"accounts", "channel", "console", *mine}
     known = {name for name in DANGEROUS | HARMLESS if ":" not in name or name.split(":")[0] in here}
     assert known - both == set()

@@ -5,6 +5,7 @@ from sapwood.config.urls_shared import SHARED, handlers, mount
 urlpatterns = [
     *mount("", "sapwood.site.inbox.urls"),
     *mount("release/", "sapwood.site.facts.urls"),
+    *mount("upgrade/", "sapwood.site.upgrades.urls"),
     *mount("api/v1/", "sapwood.site.inbox.rest_urls"),
     *mount("api/v1/", "sapwood.site.facts.rest_urls"),
     *SHARED,

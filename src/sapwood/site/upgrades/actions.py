@@ -24,6 +24,7 @@ from sapwood.site.upgrades.engines.base import Say, remove
 from sapwood.site.upgrades.isolation import end_marked
 from sapwood.site.upgrades.journal import Journal
 from sapwood.site.upgrades.models import JournalLine, Override, UpgradeRun
+from sapwood.site.upgrades.offers import key_of
 from sapwood.site.upgrades.planning import Plan, make_plan, measure_tables, readable
 from sapwood.site.upgrades.preflight import Outcome, Preflight
 
@@ -95,7 +96,7 @@ def resume(subject: Subject, *, work: Path, clock: Clock, actor: Actor, say: Say
         if status_of(journal, busy=False, now=clock.now()).stage in OVER:
             raise NothingToDoError(f"The upgrade of {subject.name} is over", hint="There is nothing to go on with.")
         _clear(journal)
-        journal.write("resumed", actor=actor.label)
+        journal.write("resumed", actor=actor.key)
         run = Run(subject, journal, clock=clock, say=_saying(subject, journal, clock, say))
         if journal.last("back"):
             run.back()
@@ -128,7 +129,7 @@ def rollback(  # noqa: PLR0913 - how far, at what price, and for whom
         if journal.last("rolled_back", "back") and journal.entries[-1].event == "rolled_back" and not to_base:
             raise NothingToDoError(f"The upgrade of {subject.name} is taken back already", hint="See the status.")
         _clear(journal)
-        journal.write("rollback_asked", actor=actor.label, to_base=to_base, lost=lost)
+        journal.write("rollback_asked", actor=actor.key, to_base=to_base, lost=lost)
         Run(subject, journal, clock=clock, say=_saying(subject, journal, clock, say)).back(to_base=to_base)
         return _over(subject, journal, actor, clock)
 
@@ -236,7 +237,7 @@ def _begun(
         "subject": subject.name,
         "path": str(subject.path),
         "plan": plan.digest,
-        "actor": actor.label,
+        "actor": actor.key,
         "override": None if isinstance(leave, Certificate) else {"id": str(leave.uuid), "reason": leave.reason},
         "early": early,
         "rest": [label for label in labels if label not in {*early, *late}],
@@ -294,6 +295,7 @@ def mirror(subject: Subject, journal: Journal, clock: Clock, *, busy: bool) -> U
             key=journal.run,
             defaults={
                 "subject": subject.name,
+                "place": key_of(subject.path),
                 "stage": found.stage.value,
                 "step": found.step,
                 "message": found.message,

@@ -17,6 +17,7 @@ from sapwood.site.upgrades.drivers.base import Asked, Planned
 from sapwood.site.upgrades.drivers.registry import driver_of
 from sapwood.site.upgrades.planning import Plan, make_plan
 from sapwood.site.upgrades.preflight import Outcome, Preflight, preflight
+from sapwood.site.upgrades.queries import Notice, notices
 from sapwood.site.upgrades.rehearsing import Rehearsal, rehearse
 from sapwood.site.upgrades.report import write_report
 from sapwood.site.upgrades.subject import SubjectError, read_subject
@@ -24,6 +25,7 @@ from sapwood.site.upgrades.subject import SubjectError, read_subject
 __all__ = [
     "Asked",
     "CertificateError",
+    "Notice",
     "Outcome",
     "Plan",
     "Planned",
@@ -43,6 +45,7 @@ __all__ = [
     "history",
     "issue",
     "make_plan",
+    "notices",
     "pause",
     "preflight",
     "read_subject",

@@ -118,6 +118,8 @@ class Run:
             for step in FORWARD:
                 if self.journal.has("done", step=step):
                     continue
+                if step == "maintenance_on":
+                    self.say("the last moment at which it can wait")
                 if step == "maintenance_on" and (self.journal.folder / PAUSE).exists():
                     self.journal.write("paused")
                     self.say("paused before the site is closed")

@@ -12,5 +12,6 @@ class UpgradesConfig(AppConfig):
     label = "upgrades"
 
     def ready(self) -> None:
-        """Make the jobs known."""
-        import_module("sapwood.site.upgrades.tasks")
+        """Make the settings, permissions, panels and jobs known."""
+        for name in ("conf", "permissions", "panels", "tasks"):
+            import_module(f"sapwood.site.upgrades.{name}")

@@ -8,7 +8,6 @@ import contextlib
 import datetime as dt
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -22,6 +21,7 @@ from sapwood.core.clock import Clock
 from sapwood.core.errors import SapwoodError
 from sapwood.site.upgrades.data import Subject
 from sapwood.site.upgrades.engines.base import NoSpaceError
+from sapwood.site.upgrades.offers import key_of
 
 JOURNAL: Final = "journal.jsonl"
 LOCK: Final = "lock"
@@ -123,7 +123,7 @@ def all_runs(subject: Subject, work: Path, clock: Clock) -> list[Journal]:
 def home(subject: Subject, work: Path) -> Path:
     """The folder of everything that is kept of a deployment's upgrades: told apart by the subject file's place."""
     name = re.sub(r"[^a-z0-9]+", "-", subject.name.lower()).strip("-")[:40] or "subject"
-    key = hashlib.sha256(os.fsencode(subject.path)).hexdigest()[:12]
+    key = key_of(subject.path)
     folder = work / "runs" / f"{name}-{key}"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder

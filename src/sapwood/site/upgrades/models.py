@@ -1,4 +1,4 @@
-"""Tables: a mirror of each upgrade's journal for pages and comparisons, and who may go on without a certificate."""
+"""Tables: a mirror of each upgrade's journal, who may go on without a certificate, what the console asks for."""
 
 from django.conf import settings
 from django.db import models
@@ -9,6 +9,7 @@ class UpgradeRun(models.Model):
 
     key = models.CharField(max_length=40, unique=True)
     subject = models.CharField(max_length=200)
+    place = models.CharField(max_length=12, default="", db_default="", db_index=True)
     stage = models.CharField(max_length=20)
     step = models.CharField(max_length=40, blank=True)
     message = models.TextField(blank=True)
@@ -68,3 +69,88 @@ class Override(models.Model):
 
     def __str__(self) -> str:
         return f"override {self.uuid} of {self.subject}"
+
+
+class Kind(models.TextChoices):
+    """What the console may ask of the worker."""
+
+    LOOK = "look"
+    REHEARSE = "rehearse"
+    APPLY = "apply"
+    RESUME = "resume"
+    ROLLBACK = "rollback"
+    PAUSE = "pause"
+
+
+class State(models.TextChoices):
+    """How far a request is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+UNFINISHED = (State.WAITING, State.RUNNING)
+
+
+class Request(models.Model):
+    """What somebody asked for by a button. Only the worker acts on it."""
+
+    uuid = models.UUIDField(unique=True)
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    place = models.CharField(max_length=12)
+    path = models.TextField()
+    subject = models.CharField(max_length=200)
+    options = models.JSONField(default=dict)
+    state = models.CharField(max_length=20, choices=State.choices, default=State.WAITING)
+    job = models.UUIDField(null=True, blank=True)
+    run = models.CharField(max_length=40, blank=True)
+    answer = models.JSONField(null=True, blank=True)
+    error = models.JSONField(null=True, blank=True)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    asked_at = models.DateTimeField()
+    begun_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["place", "kind", "-asked_at"], name="upgrade_asked")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["place"],
+                condition=models.Q(state__in=UNFINISHED) & ~models.Q(kind=Kind.PAUSE),
+                name="upgrade_request_once",
+            ),
+            models.UniqueConstraint(
+                fields=["place"],
+                condition=models.Q(state__in=UNFINISHED, kind=Kind.PAUSE),
+                name="upgrade_pause_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.subject} asked at {self.asked_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def open(self) -> bool:
+        """Whether there is something to wait for."""
+        return self.state in UNFINISHED
+
+
+class RehearsalRecord(models.Model):
+    """What a rehearsal that the console asked for found. The certificate's file is the worker's; here is its text."""
+
+    request = models.OneToOneField(Request, on_delete=models.CASCADE, related_name="rehearsal")
+    verdict = models.CharField(max_length=10, blank=True)
+    reasons = models.JSONField(default=list)
+    plan = models.CharField(max_length=64, blank=True)
+    document = models.JSONField(null=True, blank=True)
+    folder = models.TextField(blank=True)
+    certificate = models.TextField(blank=True)
+    certificate_text = models.TextField(blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.verdict or 'no verdict'} of {self.request_id}"

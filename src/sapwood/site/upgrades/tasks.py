@@ -1,16 +1,19 @@
-"""Background work: what a killed rehearsal left is removed without waiting for the next one."""
+"""Background work: what people asked for by a button, and what a killed rehearsal left."""
 
 import datetime as dt
 
 from sapwood.core.jobs import JobContext, every, job
-from sapwood.core.paths import role_dir
+from sapwood.site.upgrades.requests import ACT_JOB, LOOK_JOB, REHEARSE_JOB, carry_out, settle, work_folder
 from sapwood.site.upgrades.scratch import sweep
 
 
 @job("upgrades.sweep")
-def remove_left_shadows(_ctx: JobContext) -> None:
-    """Remove the shadows of runs that died, and end what they left running."""
-    sweep(role_dir() / "upgrades")
+def remove_left_shadows(ctx: JobContext) -> None:
+    """Remove the shadows of runs that died, end what they left running, and give up requests that nobody carries."""
+    sweep(work_folder())
+    settle(ctx.now())
 
 
 every("upgrades.sweep", dt.timedelta(hours=1), jitter=dt.timedelta(minutes=5))
+for _name in (LOOK_JOB, REHEARSE_JOB, ACT_JOB):
+    job(_name)(carry_out)

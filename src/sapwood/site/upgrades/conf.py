@@ -1,0 +1,12 @@
+"""Settings of this module."""
+
+from sapwood.core import settings
+
+SUBJECTS = settings.words(
+    "SAPWOOD_UPGRADE_SUBJECTS", (), "Subject files of the deployments whose upgrades the console offers."
+)
+ACCOUNT = settings.text(
+    "SAPWOOD_UPGRADE_ACCOUNT",
+    "",
+    "The account that runs `sapwood worker`, if the console runs as another one: it has to own the subject files.",
+)

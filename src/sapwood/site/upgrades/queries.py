@@ -1,0 +1,96 @@
+"""What the pages, the front page and the inbox read of upgrades."""
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sapwood.core.models import Job
+from sapwood.formats.phrase import Phrase
+from sapwood.site.upgrades.data import Stage, Verdict
+from sapwood.site.upgrades.models import UNFINISHED, Kind, Override, RehearsalRecord, Request, State, UpgradeRun
+
+WAITS_FOR_YOU: Final = (Stage.STOPPED, Stage.PAUSED, Stage.INTERRUPTED)
+NEWEST: Final = 50
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something about an upgrade that people should hear of. `key` is the same for the same thing."""
+
+    key: str
+    kind: str
+    subject: str
+    at: dt.datetime
+    text: Phrase
+
+
+def notices(since: dt.datetime) -> list[Notice]:
+    """What happened since then, oldest first: upgrades that stopped, verdicts of rehearsals."""
+    runs = UpgradeRun.objects.filter(stage=Stage.STOPPED, began_at__gte=since)
+    found = [
+        Notice(
+            f"run:{run.key}",
+            "stopped",
+            run.subject,
+            run.began_at,
+            Phrase("The upgrade of %(name)s stopped and waits for somebody", name=run.subject),
+        )
+        for run in runs
+    ]
+    for record in _rehearsed().filter(request__ended_at__gte=since):
+        words = {
+            Verdict.GO: Phrase("The rehearsal of %(name)s says go", name=record.request.subject),
+            Verdict.NO_GO: Phrase("The rehearsal of %(name)s says no-go", name=record.request.subject),
+            Verdict.UNKNOWN: Phrase("The rehearsal of %(name)s cannot tell", name=record.request.subject),
+        }[Verdict(record.verdict)]
+        at = record.request.ended_at or record.request.asked_at
+        found.append(Notice(f"rehearsal:{record.request.uuid}", "rehearsed", record.request.subject, at, words))
+    return sorted(found, key=lambda notice: notice.at)
+
+
+def newest_rehearsal(place: str) -> RehearsalRecord | None:
+    """The newest that ended with a verdict."""
+    newest: RehearsalRecord | None = _rehearsed().filter(request__place=place).order_by("-request__asked_at").first()
+    return newest
+
+
+def newest_look(place: str) -> Request | None:
+    """The newest plan and preflight."""
+    return Request.objects.filter(place=place, kind=Kind.LOOK, state=State.DONE).order_by("-asked_at").first()
+
+
+def answer_of(look: Request | None) -> Any:
+    """What the worker found; empty where nobody looked."""
+    return look.answer if look and look.answer else {}
+
+
+def newest_run(place: str) -> UpgradeRun | None:
+    """The newest upgrade."""
+    return UpgradeRun.objects.filter(place=place).order_by("-began_at").first()
+
+
+def runs(place: str) -> list[UpgradeRun]:
+    """The newest upgrades, newest first."""
+    return list(UpgradeRun.objects.filter(place=place).order_by("-began_at")[:NEWEST])
+
+
+def under_way(place: str) -> Request | None:
+    """What was asked for this deployment and is not over; a wish to wait is not counted."""
+    return Request.objects.filter(place=place, state__in=UNFINISHED).exclude(kind=Kind.PAUSE).first()
+
+
+def overrides(path: str, plan: str, now: dt.datetime) -> list[Override]:
+    """What two administrators agree or may agree on for exactly this plan."""
+    rows = Override.objects.filter(
+        subject=path, plan=plan, used_at__isnull=True, asked_at__gt=now - dt.timedelta(days=1)
+    )
+    return list(rows.select_related("first", "second").order_by("-asked_at"))
+
+
+def job_of(row: Request) -> Job | None:
+    """The job that carries a request."""
+    return Job.objects.filter(uuid=row.job).first() if row.job else None
+
+
+def _rehearsed() -> Any:
+    return RehearsalRecord.objects.exclude(verdict="").select_related("request")
