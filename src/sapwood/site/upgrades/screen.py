@@ -129,7 +129,7 @@ def subject_rows(subject: Any) -> list[tuple[Any, Sequence[str]]]:
     """What the subject file says that is run: shown, and changed nowhere here."""
     rows: list[tuple[Any, Sequence[str]]] = [(_("File"), [str(subject.path)])]
     for words, side in ((_("Present release"), subject.current), (_("New release"), subject.target)):
-        rows.append((words, [str(side.python) if side.python else " ".join(side.requirements), side.settings]))
+        rows.append((words, [str(side.tutor or side.python or " ".join(side.requirements)), side.settings]))
     rows.append((_("Paths of code"), [str(path) for path in subject.pythonpath]))
     rows.append((_("Packs of tests"), list(subject.packs)))
     hooks = [f"{name}: {' '.join(hook.argv)}" for name, hook in subject.hooks.items()]

@@ -65,6 +65,13 @@ def test_every_driver_has_every_method_of_the_contract():
             assert getattr(type(driver), name) is not getattr(Driver, name)
 
 
+def test_the_page_on_drivers_names_every_method():
+    page = (Path(__file__).parents[5] / "docs" / "reference" / "drivers.md").read_text()
+    methods = [name for name, value in vars(Driver).items() if inspect.isfunction(value) and not name.startswith("_")]
+    assert [name for name in methods if f"| `{name}` |" not in page] == []
+    assert [kind for kind in KINDS if f"`{kind}`" not in page] == []
+
+
 def test_the_facts_are_json_and_name_both_sides(given):
     subject, driver, asked = given
     found = json.loads(json.dumps(driver.facts(subject, asked)))
