@@ -17,7 +17,15 @@ from sapwood.core.data import Actor
 from sapwood.core.errors import ConflictError, ForbiddenError, NotFoundError, SapwoodError
 from sapwood.formats.certificate import Certificate
 from sapwood.site.upgrades import journal as journals
-from sapwood.site.upgrades.applying import PAUSE, NothingToDoError, Run, Status, WritesLostError, status_of
+from sapwood.site.upgrades.applying import (
+    PAUSE,
+    HalfDoneError,
+    NothingToDoError,
+    Run,
+    Status,
+    WritesLostError,
+    status_of,
+)
 from sapwood.site.upgrades.certificate import check
 from sapwood.site.upgrades.data import Stage, Subject
 from sapwood.site.upgrades.engines.base import Say, remove
@@ -129,8 +137,14 @@ def rollback(  # noqa: PLR0913 - how far, at what price, and for whom
         if journal.last("rolled_back", "back") and journal.entries[-1].event == "rolled_back" and not to_base:
             raise NothingToDoError(f"The upgrade of {subject.name} is taken back already", hint="See the status.")
         _clear(journal)
+        run = Run(subject, journal, clock=clock, say=_saying(subject, journal, clock, say))
+        if not to_base and not journal.has("started", step="migrate") and (half := run.half_done()):
+            raise HalfDoneError(
+                f"The early migration {half[0][1]} is half done; only the base backup takes it back",
+                hint="Add --to-base; what was written since is lost then.",
+            )
         journal.write("rollback_asked", actor=actor.key, to_base=to_base, lost=lost)
-        Run(subject, journal, clock=clock, say=_saying(subject, journal, clock, say)).back(to_base=to_base)
+        run.back(to_base=to_base)
         return _over(subject, journal, actor, clock)
 
 

@@ -25,6 +25,7 @@ from sapwood.site.upgrades.engines.base import Backup, NoSpaceError, Say, engine
 from sapwood.site.upgrades.hooks import run_hook
 from sapwood.site.upgrades.isolation import end_marked
 from sapwood.site.upgrades.journal import Journal
+from sapwood.site.upgrades.rehearsing import LOCK_WAITS, blockers_of, holder_words
 
 FORWARD: Final = (
     "base_backup",
@@ -42,6 +43,8 @@ FORWARD: Final = (
 BACK: Final = ("back_maintenance_on", "back_stop", "back_restore", "back_switch", "back_start", "back_maintenance_off")
 SERVER_WAIT_S: Final = 120.0
 QUIET_LOOKS_S: Final = 1.0
+LOCK_WAIT_S: Final = 10
+EARLY_HALF_DONE: Final = "an early migration is half done while the site is up"
 PAUSE: Final = "pause"
 SCRATCH: Final = "scratch"
 
@@ -145,7 +148,7 @@ class Run:
         if self.journal.has("started", step="maintenance_off"):
             self.journal.write("stopped", why="the site may be open to its users already")
         elif isinstance(error, HalfDoneError) and not self.journal.has("done", step="final_backup"):
-            self.journal.write("stopped", why="an early migration is half done while the site is up")
+            self.journal.write("stopped", why=EARLY_HALF_DONE)
         else:
             self.back()
 
@@ -177,6 +180,7 @@ class Run:
         count = 0
         for alias in self.subject.databases:
             given: dict[str, Any] = {"alias": alias, "stop": True, "signals": signals, "real": True}
+            given["lock_wait_s"] = LOCK_WAIT_S
             if alias == "default":
                 given["only"] = list(labels)
             elif not signals:  # the plan speaks of the default database; what another one lacks runs with the rest
@@ -198,13 +202,25 @@ class Run:
             self.journal.write("migration_done", label=label, alias=alias, seconds=round(answer["seconds"], 3))
             return 1
         elif event == "failed":
-            self.journal.write("migration_failed", label=label, alias=alias, message=answer["message"])
-            error = ApplyError if self._atomic(alias, label) else HalfDoneError
-            raise error(f"The migration {label} failed: {answer['message']}", hint="The rehearsal did not show this.")
+            holders = blockers_of(self.subject.databases[alias]) if answer["error_code"] in LOCK_WAITS else []
+            message = "; ".join([answer["message"], *map(holder_words, holders)])
+            whole = self._atomic(alias, label) or not answer["changes"]
+            self.journal.write("migration_failed", label=label, alias=alias, message=message, taken_back=whole)
+            error = ApplyError if whole else HalfDoneError
+            raise error(f"The migration {label} failed: {message}", hint="The rehearsal did not show this.")
         return 0
 
     def _refuse_half_done(self) -> None:
-        """A migration that was begun and neither ended nor recorded may have left a part of itself."""
+        for alias, label in self.half_done():
+            raise HalfDoneError(
+                f"The migration {label} was interrupted, and {self.subject.databases[alias].vendor} cannot take "
+                "back a part of it",
+                hint="The way back is the point of return.",
+            )
+
+    def half_done(self) -> list[tuple[str, str]]:
+        """Migrations that were begun and neither ended nor recorded: each may have left a part of itself."""
+        half_done: list[tuple[str, str]] = []
         for alias in self.subject.databases:
             begun = {label for label in self._open_migrations(alias) if not self._atomic(alias, label)}
             if not begun:
@@ -214,12 +230,8 @@ class Run:
                 scratch=self.journal.folder / SCRATCH, level=None, alias=alias,
             )  # fmt: skip
             pending = {f"{item['app']}.{item['name']}" for item in found["pending"]}
-            for label in begun & pending:
-                raise HalfDoneError(
-                    f"The migration {label} was interrupted, and {self.subject.databases[alias].vendor} cannot take "
-                    "back a part of it",
-                    hint="The way back is the point of return.",
-                )
+            half_done += [(alias, label) for label in sorted(begun & pending)]
+        return half_done
 
     def _open_migrations(self, alias: str) -> set[str]:
         begun: set[str] = set()
@@ -228,7 +240,7 @@ class Run:
                 label = str(entry.details.get("label"))
                 if entry.event == "migration_started":
                     begun.add(label)
-                elif entry.event == "migration_done":
+                elif entry.event == "migration_done" or entry.details.get("taken_back"):
                     begun.discard(label)
         return begun
 
@@ -451,6 +463,8 @@ def status_of(journal: Journal, *, busy: bool, now: dt.datetime) -> Status:
         if (back_failed or stage is Stage.ROLLED_BACK) and journal.has("done", step="base_backup"):
             may += ("rollback --to-base",)
     warnings = []
+    if stage is Stage.STOPPED and entries[-1].details["why"] == EARLY_HALF_DONE:
+        may = ("rollback --to-base",)
     if stage is Stage.STOPPED:
         warnings.append(f"It stopped: {entries[-1].details['why']}.")
     if journal.has("started", step="maintenance_off") and not journal.has("rolled_back"):

@@ -225,8 +225,8 @@ def _migrate(
                 if event == "failed":
                     names = ("app", "name", "statement", "error_code", "after_failure", "held_back")
                     failure = {name: answer.get(name) for name in names}
-                    blockers = _blockers(shadow[alias]) if failure["error_code"] in LOCK_WAITS else []
-                    message = "; ".join([answer["message"], *map(_holder, blockers)])
+                    blockers = blockers_of(shadow[alias]) if failure["error_code"] in LOCK_WAITS else []
+                    message = "; ".join([answer["message"], *map(holder_words, blockers)])
                     more = {"remedy": "", "message": message, "blockers": blockers}
                     found.failures.append({"phase": "migrate", **failure, **more})
     except InsideError as error:
@@ -234,13 +234,15 @@ def _migrate(
     found.migrate_s += time.perf_counter() - began
 
 
-def _blockers(url: DatabaseUrl) -> list[dict[str, Any]]:
+def blockers_of(url: DatabaseUrl) -> list[dict[str, Any]]:
+    """Who holds a transaction open; nobody where that cannot be found out."""
     with contextlib.suppress(SapwoodError):
         return [dict(row) for row in engine_for(url).blockers(url)]
     return []
 
 
-def _holder(row: Mapping[str, Any]) -> str:
+def holder_words(row: Mapping[str, Any]) -> str:
+    """One of them, for an operator to end."""
     return f"connection {row['id']} of {row['who']} has held a transaction open for {row['seconds']} s ({row['what']})"
 
 

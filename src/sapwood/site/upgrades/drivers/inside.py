@@ -683,19 +683,26 @@ def parents(graph: Any, migration: Any) -> list[Any]:
     return sorted(tuple(parent.key) for parent in node.parents)
 
 
+# What changes nothing that would have to be taken back.
+READS = r"\s*(SELECT|SHOW|SET|EXPLAIN|DESCRIBE|PRAGMA|SAVEPOINT|RELEASE|ROLLBACK)\b"
+
+
 class Meter:
     """Times every statement of one migration; keeps the slowest, without the values in them."""
 
     def __init__(self) -> None:
         self.sql_s = 0.0
         self.statements = 0
+        self.changes = 0
         self.slowest: list[tuple[float, str]] = []
         self.ddl: list[str] = []
 
     def __call__(self, execute: Any, sql: Any, params: Any, many: Any, context: Any) -> Any:
         began = time.perf_counter()
         try:
-            return execute(sql, params, many, context)
+            found = execute(sql, params, many, context)
+            self.changes += not re.match(READS, str(sql), re.IGNORECASE)
+            return found
         finally:
             took = time.perf_counter() - began
             self.sql_s += took
@@ -798,6 +805,7 @@ def failure(error: Exception, meter: Meter, began: float) -> dict[str, Any]:
         "statement": last_statement(error),
         "error": type(error).__name__,
         "error_code": number,
+        "changes": meter.changes,
         "message": scrub(error),
     }
 
@@ -816,16 +824,22 @@ def last_statement(error: Exception) -> str:
 
 def scrub(error: BaseException) -> str:
     """An error's words without the values in them: what stands in quotes may be data about a person."""
-    text = str(error)[:MAX_TEXT]
+    text = str(error)
     for pattern in (
         r"(Duplicate entry )'.*'( for key)",
-        r"((?:Truncated i|I)ncorrect [\w ]+ value:? )'.*?'( for |$)",
+        r"((?:Truncated i|I)ncorrect [\w ]+ value:? )'.*'( for (?:column|function))",
+        r"((?:Duplicate entry|ncorrect [\w ]+ value:?) )'.*()",  # a server cuts a long message off
         r"(invalid input [^:]*: )\".*\"()",
+        r"(out of range: |value )\".*\"()",
         r"(Key \([^)]*\)=)\(.*\)()",
         r"(Failing row contains )\(.*\)()",
+        r"(\nDETAIL:  Token ).*()",
+        r"(\nCONTEXT:).*()",
+        r"(with base \d+: |to float: |but got )['\"].*['\"]()",
+        r"(\u201c).*(\u201d)",
     ):
         text = re.sub(pattern, r"\1…\2", text, flags=re.DOTALL)
-    return re.sub(r"[\w.+-]+@[\w.-]+", "…@…", text)
+    return re.sub(r"[\w.+-]+@[\w.-]+", "…@…", text)[:MAX_TEXT]
 
 
 def check(request: dict[str, Any], answers: Answers) -> None:
