@@ -205,7 +205,8 @@ def steps(lines: Sequence[JournalLine], *, under_way: bool) -> list[dict[str, An
 
 def events(lines: Sequence[JournalLine]) -> list[dict[str, Any]]:
     """The journal as people read it, newest first."""
-    rows = []
+    rows: list[dict[str, Any]] = []
+    done = {one.details.get("step"): one.seq for one in lines if one.event == "done"}
     for one in reversed(lines):
         step = STEPS.get(str(one.details.get("step", "")), "")
         label = str(one.details.get("label", ""))
@@ -216,7 +217,7 @@ def events(lines: Sequence[JournalLine]) -> list[dict[str, Any]]:
         elif one.event == "done":
             took = figures.duration(float(one.details.get("seconds", 0)))
             rows.append({"at": one.at, "title": _("Done: %(step)s, in %(time)s") % {"step": step, "time": took}})
-        elif one.event == "started":
+        elif one.event == "started" and done.get(one.details.get("step"), 0) < one.seq:
             rows.append({"at": one.at, "title": step})
         elif one.event == "migration_done":
             rows.append({"at": one.at, "title": _("Migrated %(name)s") % {"name": label}})

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from sapwood.accounts.api import User, actor_of, permission_required, reauthentication_required
@@ -17,6 +18,8 @@ from sapwood.console.phrases import say_error
 from sapwood.console.registry import may
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import NotFoundError, SapwoodError
+from sapwood.core.models import Job
+from sapwood.core.worker import silent_since
 from sapwood.formats.phrase import Phrase
 from sapwood.site.upgrades import actions, offers, queries, requests, screen
 from sapwood.site.upgrades.applying import FORWARD
@@ -285,7 +288,7 @@ def run(request: HttpRequest, key: str) -> HttpResponse:
         "level": level,
         "word": word,
         "steps": steps,
-        "done": sum(step["state"] == "done" for step in steps),
+        "over": over,
         "step": screen.STEPS.get(row.step, ""),
         "events": screen.events(lines),
         "moving": moving,
@@ -450,8 +453,17 @@ def _progress(row: Request) -> dict[str, Any]:
         "job": job,
         "done": job.done if job else 0,
         "total": max(1, job.total, job.done + 1) if job else 1,
-        "note": screen.line(job.note) if job else "",
+        "note": _note(row, job),
     }
+
+
+def _note(row: Request, job: Job | None) -> str:
+    """In words how far something is, or why it does not move."""
+    if row.open and silent_since(system_clock().now()) is not None:
+        return _("No worker is running, so this does not move. Start one with sapwood worker.")
+    if row.state == State.WAITING:
+        return _("It waits for the worker.")
+    return screen.line(job.note) if job else ""
 
 
 def _live(request: HttpRequest, name: str, context: dict[str, Any]) -> HttpResponse:

@@ -84,7 +84,7 @@ def pressed(client, site, **given):
 def test_plan_rehearsal_and_certificate_by_the_pages(alice, site):
     assert "Nobody has looked yet" in alice.get(at("plan", site)).text
     response = alice.post(at("look", site))
-    assert "It waits for the worker" in alice.get(response["Location"]).text
+    assert "No worker is running" in alice.get(response["Location"]).text
     work()
     assert alice.get(response["Location"])["Location"] == at("plan", site)
     page = alice.get(at("plan", site)).text
@@ -103,7 +103,10 @@ def test_plan_rehearsal_and_certificate_by_the_pages(alice, site):
     assert alice.get(reverse("upgrades:report_json", args=[key])).json()["verdict"] == "go"
     assert "payload" in alice.get(reverse("upgrades:certificate_file", args=[key])).json()
     assert "not held against the site since" in alice.get(at("press", site)).text
-    alice.post(at("look", site))
+    response = alice.post(at("look", site))
+    assert "It waits for the worker" in alice.get(response["Location"]).text
+    Request.objects.update(state=State.RUNNING)
+    assert "It waits for the worker" not in alice.get(response["Location"]).text
     work()
     assert "held when the worker last looked" in alice.get(at("certificate", site)).text
     assert not (site.folder / "hooks.txt").exists()
