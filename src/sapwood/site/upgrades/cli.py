@@ -6,15 +6,18 @@ from typing import Any
 from uuid import UUID
 
 import click
+from django.conf import settings
 from django.db import connections
 
 from sapwood.core.clock import system_clock
 from sapwood.core.commands import Exit, emit, harmless, json_option
 from sapwood.core.data import Actor
 from sapwood.core.paths import role_dir
+from sapwood.core.settings import LANGUAGE
 from sapwood.site.upgrades import api
 from sapwood.site.upgrades.demo import ENGINES, VARIANTS, build, stop
 
+LANGUAGES = [code for code, _name in settings.LANGUAGES]
 SUBJECT = click.argument("subject", type=click.Path(path_type=Path))
 CATALOGUE = click.option(
     "--catalogue", type=click.Path(path_type=Path), help="A catalogue; else the newest received or shipped."
@@ -65,15 +68,18 @@ def preflight(*, subject: Path, catalogue: Path | None, waive: tuple[str, ...], 
 @upgrade.command()
 @SUBJECT
 @click.option("--report", type=click.Path(path_type=Path), required=True, help="The folder for the report's files.")
+@click.option(
+    "--language", type=click.Choice([code for code, _name in settings.LANGUAGES]), help="Of the report's page."
+)
 @json_option
-def rehearse(*, subject: Path, report: Path, as_json: bool) -> None:
+def rehearse(*, subject: Path, report: Path, language: str | None, as_json: bool) -> None:
     """Run the upgrade of SUBJECT on a copy and judge it. Exit 3: no-go; 4: not known."""
     read = api.read_subject(subject)
     api.driver_of(read).require_rehearsal(read)
     found = api.rehearse(read, work=_work(), now=system_clock().now(), say=_say(quiet=as_json))
     certificate = api.issue(found, report, now=system_clock().now())
     found.certificate = str(certificate.absolute()) if certificate else None
-    paths = api.write_report(found, report)
+    paths = api.write_report(found, report, language=language or LANGUAGE.get())
     low, likely, high = found.to_dict()["predicted_downtime_s"].values()
     lines = [
         f"{found.verdict.value}: {found.reasons[0]}",

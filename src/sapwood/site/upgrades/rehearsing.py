@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import shlex
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,9 @@ from sapwood.site.upgrades.engines.base import Say, choose, engine_for, require_
 from sapwood.site.upgrades.isolation import Kind, described, probe
 from sapwood.site.upgrades.planning import Plan, counted, make_plan
 from sapwood.site.upgrades.probing import Algorithms, empty_copy
+from sapwood.site.upgrades.remedies import remedy
 from sapwood.site.upgrades.scratch import private_folder
+from sapwood.site.upgrades.sizes import Measured, named, spread, table_rows
 
 Databases = Mapping[str, DatabaseUrl]
 Known = Collection[tuple[str, str, str]]
@@ -24,8 +27,11 @@ ADDS: Final = frozenset({"expand", "neutral"})
 TAKES_AWAY: Final = frozenset({"contract", "neutral"})
 # One rehearsal says how this machine behaved once; by how much the next may differ is an assumption, shown as one.
 SPREAD = (0.8, 1.5)
+# What shows most that a site is broken comes first; the rest keeps its order.
+WEIGHTS: Final = ("models.table", "models.lookup", "models.schema", "models.read", "models.save", "models.insert")
 # A statement gave up waiting for a lock: MySQL family, PostgreSQL.
 LOCK_WAITS = {1205, "55P03"}
+NOT_MEASURED: Final = {"seconds": None, "sql_seconds": None, "state_seconds": None, "after_failure": True}
 NO_SPACE_FACTOR = 3.2  # the copy, what an ALTER writes beside it, and the backup
 
 
@@ -58,6 +64,9 @@ class Rehearsal:
     check_s: float = 0.0
     restore_s: float = 0.0
     tables: tuple[Table, ...] = ()
+    sizes: list[dict[str, Any]] = field(default_factory=list)
+    waivers: list[dict[str, str]] = field(default_factory=list)
+    subject_file: str = ""
     certificate: str | None = None
 
     @property
@@ -86,6 +95,8 @@ class Rehearsal:
             "migrations": self.migrations,
             "early": list(self.early),
             "postponable": list(self.postponable),
+            "steps": self._steps(),
+            "tables": self.sizes,
             "checks": self.checks,
             "failures": self.failures,
             "untested": self.untested,
@@ -94,15 +105,44 @@ class Rehearsal:
             "shadow": {"seconds": self.copy_s, "bytes": self.copy_bytes},
             "isolation": self.isolation["kind"],
             "isolation_detail": {**self.isolation, "secrets": self.plan.target.get("secrets", {})},
+            "problems": [dict(problem) for problem in self.plan.problems],
+            "waivers": self.waivers,
+            "engines": self.plan.engines,
             "certificate": self.certificate,
+            "next": self._next(),
         }
+
+    def _steps(self) -> list[dict[str, Any]]:
+        """What the button does, in its order; seconds are None for what is the operator's own and was not run."""
+        early = [{"step": "early", "part": "open", "seconds": self.early_s}] if self.early else []
+        closed: dict[str, float | None] = {
+            "close": None,
+            "final_backup": self.backup_s,
+            "migrate": self.migrate_s - (self.early_s if self.early else 0),
+            "switch": None,
+            "check": self.check_s,
+            "open": None,
+        }
+        return [
+            {"step": "base_backup", "part": "open", "seconds": self.backup_s},
+            *early,
+            *({"step": step, "part": "closed", "seconds": seconds} for step, seconds in closed.items()),
+            {"step": "restore", "part": "back", "seconds": self.restore_s},
+        ]
+
+    def _next(self) -> str:
+        if not self.subject_file:
+            return ""
+        if self.certificate:
+            return shlex.join(["sapwood", "upgrade", "apply", self.subject_file, "--certificate", self.certificate])
+        return shlex.join(["sapwood", "upgrade", "rehearse", self.subject_file, "--report", "report"])
 
 
 def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambda _line: None) -> Rehearsal:
     """Run the upgrade on a copy of the subject's database; the copy is removed, also after an error."""
     with private_folder(work) as folder:
         say("reading both environments")
-        found = Rehearsal(subject.name, now, make_plan(subject, folder / "plan"))
+        found = Rehearsal(subject.name, now, make_plan(subject, folder / "plan"), subject_file=str(subject.path))
         require_room(folder, int(sum(map(_size, subject.databases.values())) * NO_SPACE_FACTOR))
         with contextlib.ExitStack() as stack:
             say("copying the database")
@@ -115,7 +155,12 @@ def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambd
             }
             before = _check(subject, subject.current, shadow, folder / "before", found, "before", say)
             found.known = {(row["id"], row["model"], row["field"]) for row in before if row["verdict"] == "fail"}
+            sizes = {alias: _tables(url) for alias, url in shadow.items()}
             _upgrade(subject, shadow, folder, found, say)
+            for alias, url in shadow.items():
+                rows = table_rows(alias, sizes[alias], _tables(url))
+                spread([row for row in found.migrations if row["database"] == alias], rows)
+                found.sizes += rows
             began = time.perf_counter()
             after = _check(subject, subject.target, shadow, folder / "after", found, "after", say)
             found.check_s = time.perf_counter() - began
@@ -185,6 +230,12 @@ def _size(url: DatabaseUrl) -> int:
     return engine_for(url).size(url)
 
 
+def _tables(url: DatabaseUrl) -> Measured:
+    with contextlib.suppress(SapwoodError):  # sizes are told where they can be; no verdict rests on them
+        return engine_for(url).tables(url)
+    return {}
+
+
 @contextlib.contextmanager
 def _shadow(subject: Subject, url: DatabaseUrl, folder: Path, found: Rehearsal, say: Say) -> Iterator[DatabaseUrl]:
     engine = engine_for(url)
@@ -220,14 +271,20 @@ def _migrate(
                 known = classes.get(label)
                 row = {name: value for name, value in answer.items() if name != "event"}
                 row |= {"outcome": event, "classes": list(known.classes) if known else ["unknown"]}
-                row["algorithms"] = found.probes[alias](row.pop("ddl", []))
-                found.migrations.append(row)
+                statements = row.pop("ddl", [])
+                row |= {"algorithms": found.probes[alias](statements), "database": alias, "tables": named(statements)}
+                found.migrations.append({**NOT_MEASURED, **row})
                 if event == "failed":
                     names = ("app", "name", "statement", "error_code", "after_failure", "held_back")
                     failure = {name: answer.get(name) for name in names}
                     blockers = blockers_of(shadow[alias]) if failure["error_code"] in LOCK_WAITS else []
                     message = "; ".join([answer["message"], *map(holder_words, blockers)])
-                    more = {"remedy": "", "message": message, "blockers": blockers}
+                    # What was run on the schema stays where neither the server nor the migration takes it back.
+                    takes_back = found.plan.target["databases"][alias]["atomic_ddl"] and (known is None or known.atomic)
+                    half = len(statements) > 1 and not takes_back
+                    held = bool(failure["held_back"])
+                    what = remedy(failure["error_code"], answer["message"], half_done=half, held_back=held)
+                    more = {"remedy": what, "message": message, "blockers": blockers, "half_done": half}
                     found.failures.append({"phase": "migrate", **failure, **more})
     except InsideError as error:
         found.failures.append(_broken("migrate", error))
@@ -306,6 +363,7 @@ def _conclude(found: Rehearsal) -> None:
     sure = [row for row in found.failures if row not in held and not (held and row["after_failure"])]
     reasons = [f"{row['phase']}: {_label(row)}{row['message']}" for row in sure]
     new = [row for row in found.checks if row["verdict"] == "fail" and row["before"] != "fail"]
+    new.sort(key=lambda row: WEIGHTS.index(row["id"]) if row["id"] in WEIGHTS else len(WEIGHTS))
     reasons += [f"{row['model']}.{row['field']}: {row['detail']}".replace(".:", ":") for row in new]
     reasons += [f"{problem['code']}: {problem['message']}" for problem in found.plan.problems]
     found.untested += [f"{row['model']}: {row['detail']}" for row in found.checks if row["verdict"] == "unknown"]

@@ -798,9 +798,11 @@ def failure(error: Exception, meter: Meter, began: float) -> dict[str, Any]:
     cause = error.__cause__ or error
     number = cause.args[0] if cause.args and isinstance(cause.args[0], int) else None
     number = number or getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    took = time.perf_counter() - began
     return {
-        "seconds": time.perf_counter() - began,
+        "seconds": took,
         "sql_seconds": meter.sql_s,
+        "state_seconds": max(0.0, took - meter.sql_s),
         "ddl": meter.ddl,
         "statement": last_statement(error),
         "error": type(error).__name__,
