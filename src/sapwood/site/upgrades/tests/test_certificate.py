@@ -1,9 +1,11 @@
 """The certificate of a rehearsal: issued for a go, refused with its reason whenever it does not hold."""
 
 import base64
+import contextlib
 import dataclasses
 import datetime as dt
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -250,7 +252,7 @@ def test_a_rehearsal_that_passes_issues_one_that_holds_until_something_changes(c
     assert path == tmp_path / "report" / "certificate.json"
     assert json.loads((tmp_path / "report" / "rehearsal.json").read_text()) == found
     holds = run("certificate", path, "--subject", campus.subject, code=0)
-    assert holds["certificate"]["plan"] == found["plan"] == run("plan", campus.subject, code=0)["digest"]
+    assert holds["certificate"]["plan"] == found["plan"]
     assert {"database": "default", "name": "shop_product", "rows": 100, "size_bytes": None} in [
         {"size_bytes": None} | row for row in holds["certificate"]["tables"]
     ]
@@ -258,13 +260,13 @@ def test_a_rehearsal_that_passes_issues_one_that_holds_until_something_changes(c
     def refusal():
         return run("certificate", path, "--subject", campus.subject, code=3)["refusal"]["message"]
 
-    campus.run("old", "Product.objects.bulk_create(Product(code=f'more {n}') for n in range(1_001))")
+    with contextlib.closing(sqlite3.connect(campus.database)) as connection, connection:
+        rows = [(f"more {number}",) for number in range(1_001)]
+        connection.executemany("INSERT INTO shop_product (code) VALUES (?)", rows)
     assert refusal() == "The table shop_product grew from 100 to 1,101 rows since the rehearsal"
-    campus.run(
-        "old", "__import__('django.db').db.connection.cursor().execute('CREATE INDEX i ON shop_product (title)')"
-    )
-    assert refusal() == "Since the rehearsal these changed: the schema of the database"
+    with contextlib.closing(sqlite3.connect(campus.database)) as connection:
+        connection.execute("CREATE INDEX i ON shop_product (title)")
     settings.write_text(settings.read_text() + "FEATURES = {'new': True}\n")
-    assert refusal() == "Since the rehearsal these changed: the schema of the database and the settings"
     campus.subject.write_text(campus.subject.read_text() + '[hooks]\nstop = ["true"]\n')
-    assert "the subject file" in refusal()
+    changed = refusal().removeprefix("Since the rehearsal these changed: ").replace(" and ", ", ").split(", ")
+    assert sorted(changed) == ["the schema of the database", "the settings", "the subject file"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from sapwood.formats.canonical import canonical_bytes, sha256_hex
 from sapwood.site.upgrades.cli import migrations, upgrade
 from sapwood.site.upgrades.tests.conftest import FIRST
 
@@ -282,6 +283,7 @@ def test_plan_and_classify_name_what_would_run(campus, run):
     campus.migration("new", "0002_price", ADD)
     found = run(upgrade, "plan", campus.subject, code=0)
     assert [(one["name"], one["classes"]) for one in found["migrations"]] == [("0002_price", ["expand"])]
+    assert found["digest"] == sha256_hex(canonical_bytes(found["parts"]))
     assert found["current"]["databases"]["default"]["vendor"] == "sqlite"
     assert "SECRET_KEY" not in json.dumps(found) or found["current"]["settings"]["SECRET_KEY"] != "x"
     [one] = run(migrations, "classify", campus.subject, code=0)
