@@ -4,12 +4,13 @@ import contextlib
 import dataclasses
 import json
 import os
+import secrets
 import signal
 import time
 
 import pytest
 from click.testing import CliRunner
-from tests.servers import execute, mariadb, mariadb_server, postgresql, postgresql_server  # noqa: F401 - fixtures
+from tests.servers import execute, mariadb_server, postgresql_server  # noqa: F401 - fixtures
 
 from sapwood.site.upgrades import applying
 from sapwood.site.upgrades import journal as journals
@@ -40,6 +41,7 @@ class Site:
     def __init__(self, campus, folder):
         self.campus, self.report, self.var = campus, folder / "report", folder / "var"
         self.work = self.var / "site" / "upgrades"
+        self.certificate = None
 
     def run(self, name, *words, code):
         result = CliRunner().invoke(upgrade, [name, str(self.campus.subject), *map(str, words), "--json"])
@@ -48,9 +50,11 @@ class Site:
         assert result.exit_code == code, result.output
         return json.loads(result.stdout)
 
+    def rehearse(self):
+        self.certificate = self.run("rehearse", "--report", self.report, code=0)["certificate"]
+
     def apply(self, code):
-        certificate = self.run("rehearse", "--report", self.report, code=0)["certificate"]
-        return self.run("apply", "--certificate", certificate, code=code)
+        return self.run("apply", "--certificate", self.certificate, code=code)
 
     def data(self):
         found = dict(engine_for(self.campus.url).fingerprint(self.campus.url))
@@ -61,13 +65,20 @@ class Site:
         return {name for _app, name in execute(self.campus.url, "SELECT app, name FROM django_migrations")}
 
 
-@pytest.fixture(params=["mariadb", "postgresql"])
-def site(request, tmp_path, monkeypatch):
-    monkeypatch.setenv("SAPWOOD_VAR", str(tmp_path / "var"))
-    (tmp_path / "campus").mkdir()
-    made = opened(Campus(tmp_path / "campus", request.getfixturevalue(request.param)))
-    made.migration("new", "0002_two", TWO.format(second=GOOD))
-    return Site(made, tmp_path)
+@pytest.fixture(scope="module", params=["mariadb", "postgresql"])
+def site(request, tmp_path_factory):
+    """Rehearsed once: each test leaves the data as it found them, so that the certificate holds for the next."""
+    server, folder = request.getfixturevalue(f"{request.param}_server"), tmp_path_factory.mktemp("applying")
+    url = dataclasses.replace(server, name=f"campus_{secrets.token_hex(4)}")
+    execute(server, f"CREATE DATABASE {url.name}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAPWOOD_VAR", str(folder / "var"))
+        (folder / "campus").mkdir()
+        made = Site(opened(Campus(folder / "campus", url)), folder)
+        made.campus.migration("new", "0002_two", TWO.format(second=GOOD))
+        made.rehearse()
+        yield made
+    execute(server, f"DROP DATABASE {url.name}")
 
 
 def test_an_upgrade_is_applied_and_taken_back_to_equal_data(site):
@@ -82,7 +93,7 @@ def test_an_upgrade_is_applied_and_taken_back_to_equal_data(site):
 
 def test_a_migration_that_fails_half_way_is_taken_back_with_what_it_left(site):
     """The rehearsal's copy lacked what made it fail: here, a trigger that somebody made since."""
-    certificate = site.run("rehearse", "--report", site.report, code=0)["certificate"]
+    whole = site.data()
     blocked = {
         "mysql": ["CREATE TRIGGER no BEFORE UPDATE ON shop_product FOR EACH ROW SIGNAL SQLSTATE '45000'"],
         "postgresql": [
@@ -92,10 +103,13 @@ def test_a_migration_that_fails_half_way_is_taken_back_with_what_it_left(site):
     }
     execute(site.campus.url, *blocked[site.campus.url.vendor])
     before = site.data()
-    done = site.run("apply", "--certificate", certificate, code=3)
+    done = site.apply(3)
     assert done["stage"] == "rolled back"
     assert "0002_two failed" in done["message"]
     assert site.data() == before
+    undone = {"mysql": ["DROP TRIGGER no"], "postgresql": ["DROP TRIGGER no ON shop_product", "DROP FUNCTION no"]}
+    execute(site.campus.url, *undone[site.campus.url.vendor])
+    assert site.data() == whole
 
 
 def test_who_is_killed_inside_a_migration_goes_on_only_where_half_of_one_can_be_taken_back(site, monkeypatch):
@@ -116,10 +130,11 @@ def test_who_is_killed_inside_a_migration_goes_on_only_where_half_of_one_can_be_
         done = site.run("resume", code=3)
         assert done["stage"] == "rolled back"
         assert "was interrupted" in done["message"]
-        assert site.data() == before
     else:
         assert site.run("resume", code=0)["stage"] == "done"
         assert execute(site.campus.url, "SELECT DISTINCT one FROM shop_product") in [((1,),), ((1,),)]
+        assert site.run("rollback", "--lose-writes", code=3)["stage"] == "rolled back"
+    assert site.data() == before
 
 
 def test_a_server_killed_inside_a_statement_is_waited_for_and_the_data_taken_back(tmp_path, monkeypatch):
@@ -145,7 +160,7 @@ def test_a_server_killed_inside_a_statement_is_waited_for_and_the_data_taken_bac
             slow = "UPDATE shop_product SET one = IF(EXISTS(SELECT 1 FROM mysql.user WHERE user = 'slow'), SLEEP(1), 1)"
             campus.migration("new", "0002_two", TWO.format(second=slow))
             site = Site(campus, tmp_path)
-            certificate = site.run("rehearse", "--report", site.report, code=0)["certificate"]
+            site.rehearse()
             execute(control, "CREATE USER slow@localhost")
             before = site.data()
             killed = []
@@ -167,7 +182,7 @@ def test_a_server_killed_inside_a_statement_is_waited_for_and_the_data_taken_bac
                 wait(run, question)
 
             monkeypatch.setattr(applying.Run, "_wait_for", waited)
-            done = site.run("apply", "--certificate", certificate, code=3)
+            done = site.apply(3)
             assert killed == ["0002_two"]
             assert done["stage"] == "rolled back"
             assert site.data() == before
