@@ -75,7 +75,8 @@ def _mysql(shadow: DatabaseUrl, copied: DatabaseUrl, folder: Path) -> Iterator[A
             cursor.execute("SET SESSION foreign_key_checks = 1, unique_checks = 1, sql_mode = @@GLOBAL.sql_mode")
             yield lambda statements: [_forced(cursor, statement, known) for statement in statements]
     finally:
-        mysql.run(dataclasses.replace(copied, name=""), f"DROP DATABASE {copied.name}")
+        with contextlib.suppress(SapwoodError):  # a server that died took the copy with it
+            mysql.run(dataclasses.replace(copied, name=""), f"DROP DATABASE {copied.name}")
 
 
 def _forced(cursor: Any, statement: str, known: Iterable[str]) -> str:
@@ -112,7 +113,8 @@ def _postgresql(shadow: DatabaseUrl, copied: DatabaseUrl, folder: Path) -> Itera
         with postgresql.connected(copied, write=True, session="-c lock_timeout=10s") as connection:
             yield lambda statements: [_locked(connection, statement) for statement in statements]
     finally:
-        postgresql.run(administration, f"DROP DATABASE {copied.name} WITH (FORCE)")
+        with contextlib.suppress(SapwoodError):
+            postgresql.run(administration, f"DROP DATABASE {copied.name} WITH (FORCE)")
 
 
 def _locked(connection: Any, statement: str) -> str:
