@@ -15,6 +15,7 @@ from sapwood.site.upgrades.certificate import CertificateError, check, examine, 
 from sapwood.site.upgrades.data import Stage, Subject, Verdict
 from sapwood.site.upgrades.drivers.base import Asked, Planned
 from sapwood.site.upgrades.drivers.registry import driver_of
+from sapwood.site.upgrades.environments import with_environments
 from sapwood.site.upgrades.planning import Plan, make_plan
 from sapwood.site.upgrades.preflight import Outcome, Preflight, preflight
 from sapwood.site.upgrades.queries import Notice, notices
@@ -53,5 +54,6 @@ __all__ = [
     "resume",
     "rollback",
     "status",
+    "with_environments",
     "write_report",
 ]

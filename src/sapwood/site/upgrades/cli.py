@@ -47,7 +47,7 @@ def upgrade() -> None:
 @json_option
 def plan(*, subject: Path, to: str | None, catalogue: Path | None, waive: tuple[str, ...], as_json: bool) -> None:
     """Say what the upgrade of SUBJECT would run; nothing is changed. Exit 3: something is in the way; 4: not known."""
-    read = api.read_subject(subject)
+    read = _read(subject, quiet=as_json)
     found = api.driver_of(read).plan(read, _asked(waive, to=to, catalogue=catalogue))
     emit(found.data, found.lines, as_json=as_json, exit_code=CODES[found.verdict])
 
@@ -59,7 +59,7 @@ def plan(*, subject: Path, to: str | None, catalogue: Path | None, waive: tuple[
 @json_option
 def preflight(*, subject: Path, catalogue: Path | None, waive: tuple[str, ...], as_json: bool) -> None:
     """Look whether the upgrade of SUBJECT could begin now; nothing is changed. Exit 3: no; 4: not known."""
-    read = api.read_subject(subject)
+    read = _read(subject, quiet=as_json)
     found = api.driver_of(read).preflight(read, _asked(waive, catalogue=catalogue))
     lines = [finding.line for finding in found.findings]
     emit(found.to_dict(), lines, as_json=as_json, exit_code=PREFLIGHT_CODES[found.verdict])
@@ -74,7 +74,7 @@ def preflight(*, subject: Path, catalogue: Path | None, waive: tuple[str, ...], 
 @json_option
 def rehearse(*, subject: Path, report: Path, language: str | None, as_json: bool) -> None:
     """Run the upgrade of SUBJECT on a copy and judge it. Exit 3: no-go; 4: not known."""
-    read = api.read_subject(subject)
+    read = _read(subject, quiet=as_json)
     api.driver_of(read).require_rehearsal(read)
     found = api.rehearse(read, work=_work(), now=system_clock().now(), say=_say(quiet=as_json))
     certificate = api.issue(found, report, now=system_clock().now())
@@ -122,7 +122,7 @@ def demo(*, engine: str, variant: str, rows: int, stopping: bool, as_json: bool)
 @json_option
 def certificate(*, file: Path, subject: Path | None, as_json: bool) -> None:
     """Show and verify the certificate in FILE. Exit 3: it does not hold, or not any more."""
-    against = None if subject is None else api.read_subject(subject)
+    against = None if subject is None else _read(subject, quiet=as_json)
     found, refusal = api.examine(file, now=system_clock().now(), subject=against, work=_work())
     downtime, way_back = found.predicted_downtime_s, found.predicted_rollback_s
     lines = [
@@ -162,7 +162,7 @@ def apply(
     as_json: bool,
 ) -> None:
     """Upgrade SUBJECT itself. Exit 3: it was taken back, and the data are what they were; 1: a person is needed."""
-    read = api.read_subject(subject)
+    read = _read(subject, quiet=as_json)
     api.driver_of(read).require_rehearsal(read)
     ready = api.preflight(read, work=_work(), own=_own_database(), waivers=_waivers(waive))
     leave = {"certificate": certificate, "override": override, "postpone": postpone, "ready": ready}
@@ -219,6 +219,11 @@ def history(*, subject: Path, as_json: bool) -> None:
     emit(rows, lines or ["There was no upgrade yet."], as_json=as_json)
 
 
+def _read(subject: Path, *, quiet: bool) -> api.Subject:
+    """The subject, with the environments built that it only describes."""
+    return api.with_environments(api.read_subject(subject), work=_work(), say=_say(quiet=quiet))
+
+
 def _asked(waive: tuple[str, ...], *, to: str | None = None, catalogue: Path | None = None) -> api.Asked:
     return api.Asked(_work(), system_clock().now(), _own_database(), to, catalogue, _waivers(waive))
 
@@ -228,7 +233,7 @@ def _waivers(given: tuple[str, ...]) -> dict[str, str]:
 
 
 def _press(act: Callable[..., api.Status], subject: Path, *, as_json: bool, **given: Any) -> None:
-    read, actor = api.read_subject(subject), Actor.command()
+    read, actor = _read(subject, quiet=as_json), Actor.command()
     found = act(read, work=_work(), clock=system_clock(), actor=actor, say=_say(quiet=as_json), **given)
     emit(found.to_dict(), _status_lines(found), as_json=as_json, exit_code=STAGE_CODES[found.stage])
 
@@ -260,7 +265,7 @@ def migrations() -> None:
 @json_option
 def classify(*, subject: Path, as_json: bool) -> None:
     """Classify every migration that the upgrade of SUBJECT would run."""
-    found = api.make_plan(api.read_subject(subject), _work() / "plan")
+    found = api.make_plan(_read(subject, quiet=as_json), _work() / "plan")
     lines = [migration.line for migration in found.migrations]
     emit([one.to_dict() for one in found.migrations], lines or ["Nothing is pending."], as_json=as_json)
 

@@ -75,6 +75,7 @@ class Side:
     settings: str
     requirements: tuple[str, ...] = ()
     exclude_newer: str = ""
+    resolved: str = ""  # the digest of what the requirements were resolved to
     tutor: Path | None = None  # the Tutor of this side: its program, or the interpreter that has it
 
 

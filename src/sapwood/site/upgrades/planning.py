@@ -135,7 +135,10 @@ def _described(subject: Subject) -> JSON:
         alias: {name: str(value) for name, value in url.as_django().items() if name != "PASSWORD"}
         for alias, url in subject.databases.items()
     }
-    sides = [[str(side.python), side.settings, *side.requirements] for side in (subject.current, subject.target)]
+    sides = [
+        [str(side.python), side.settings, *side.requirements, side.resolved]
+        for side in (subject.current, subject.target)
+    ]
     hooks = {name: [*hook.argv, hook.timeout_s] for name, hook in subject.hooks.items()}
     paths = [str(path) for path in subject.pythonpath]
     return [subject.name, subject.driver, paths, places, sides, hooks, list(subject.packs)]

@@ -26,6 +26,7 @@ from sapwood.site.upgrades.applying import BACK, FORWARD, NothingToDoError, Stat
 from sapwood.site.upgrades.certificate import CertificateError, check, issue, read
 from sapwood.site.upgrades.data import Stage, Subject, Verdict
 from sapwood.site.upgrades.engines.base import Say
+from sapwood.site.upgrades.environments import with_environments
 from sapwood.site.upgrades.journal import BusyError
 from sapwood.site.upgrades.models import UNFINISHED, Kind, RehearsalRecord, Request, State
 from sapwood.site.upgrades.offers import key_of, read_ours
@@ -105,7 +106,7 @@ def carry_out(ctx: JobContext) -> None:
             return
     try:
         require(_asker(row), NEEDS.get(row.kind, APPLY))
-        subject = read_ours(Path(row.path), {os.geteuid(), 0})
+        subject = with_environments(read_ours(Path(row.path), {os.geteuid(), 0}), work=work_folder())
         answer = _DOERS[row.kind](row, subject, ctx, again)
     except BusyError as error:
         if again:  # the worker that was thought dead is at it still: look later

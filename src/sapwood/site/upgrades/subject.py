@@ -178,11 +178,16 @@ def _side(raw: Mapping[str, Any], name: str, here: Path, settings: str) -> Side:
         raise SubjectError(
             f"{name} needs either python or requirements", hint="Name the interpreter of that environment."
         )
+    if any(text.lstrip().startswith("-") or not text.isprintable() for text in requirements):
+        raise SubjectError(f"{name}.requirements may name packages only", hint='Write ["Django>=5.2,<5.3", …].')
+    newest = _text(table, "exclude_newer", f"{name}.", "")
+    if newest and not re.fullmatch(r"\d{4}-\d{2}-\d{2}(T[0-9:.]+(Z|[+-]\d{2}:\d{2}))?", newest):
+        raise SubjectError(f"{name}.exclude_newer must be a day", hint='Write "2026-05-01".')
     return Side(
         python=here / python if python else None,
         settings=_text(table, "settings", f"{name}.", settings),
         requirements=requirements,
-        exclude_newer=_text(table, "exclude_newer", f"{name}.", ""),
+        exclude_newer=newest,
     )
 
 

@@ -34,7 +34,7 @@ def ask(
     Raises InsideError when the environment refuses, dies, hangs, or cannot be started.
     """
     if side.python is None:
-        raise InsideError("This environment was not built yet", hint="Name its python in the subject file.")
+        raise InsideError("This environment was not built yet", hint="`sapwood upgrade plan` builds it.")
     scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     confined = None
     if level is not None:
