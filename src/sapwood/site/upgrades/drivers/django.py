@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def ask(
     scratch: Path,
     level: Level | None = Level.SHADOW,
     **more: Any,
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any], None, None]:
     """Run one verb of `inside.py` in a side's environment and yield its answers as they come.
 
     `databases` maps every alias of the settings; `scratch` is a folder of this run for mail, uploads and the log.
