@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from sapwood.console import charts, figures
+from sapwood.console.phrases import say_noted
 from sapwood.site.upgrades.applying import BACK, FORWARD
 from sapwood.site.upgrades.data import Stage, Verdict
 from sapwood.site.upgrades.models import JournalLine, Kind, UpgradeRun
@@ -213,7 +214,7 @@ def events(lines: Sequence[JournalLine]) -> list[dict[str, Any]]:
         if one.event in EVENTS:
             level, title = EVENTS[one.event]
             text = str(one.details.get("message") or one.details.get("why") or one.details.get("lost") or "")
-            rows.append({"at": one.at, "title": title, "level": level, "text": text or label})
+            rows.append({"at": one.at, "title": title, "level": level, "text": say_noted(text) or label})
         elif one.event == "done":
             took = figures.duration(float(one.details.get("seconds", 0)))
             rows.append({"at": one.at, "title": _("Done: %(step)s, in %(time)s") % {"step": step, "time": took}})
