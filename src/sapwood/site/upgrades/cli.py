@@ -13,7 +13,6 @@ from sapwood.core.clock import system_clock
 from sapwood.core.commands import Exit, emit, harmless, json_option
 from sapwood.core.data import Actor
 from sapwood.core.paths import role_dir
-from sapwood.core.settings import LANGUAGE
 from sapwood.site.upgrades import api
 from sapwood.site.upgrades.demo import ENGINES, VARIANTS, build, stop
 
@@ -79,7 +78,7 @@ def rehearse(*, subject: Path, report: Path, language: str | None, as_json: bool
     found = api.rehearse(read, work=_work(), now=system_clock().now(), say=_say(quiet=as_json))
     certificate = api.issue(found, report, now=system_clock().now())
     found.certificate = str(certificate.absolute()) if certificate else None
-    paths = api.write_report(found, report, language=language or LANGUAGE.get())
+    paths = api.write_report(found, report, language=language or "")
     low, likely, high = found.to_dict()["predicted_downtime_s"].values()
     lines = [
         f"{found.verdict.value}: {found.reasons[0]}",

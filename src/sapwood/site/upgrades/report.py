@@ -16,6 +16,7 @@ from sapwood.console import figures
 from sapwood.console.charts.svg import Frame, hatch, share, table_twin
 from sapwood.core.commands import harmless
 from sapwood.core.files import write_atomically
+from sapwood.core.settings import LANGUAGE
 from sapwood.formats.phrase import Phrase
 from sapwood.site.upgrades.data import Verdict
 from sapwood.site.upgrades.findings import findings
@@ -31,12 +32,12 @@ _MOST_LETTERS = 36
 
 
 def write_report(found: Rehearsal, folder: Path, *, language: str = "") -> tuple[Path, Path]:
-    """Write both files into a folder, the page in this language; a reader sees the old or the new ones whole."""
+    """Write both files, the page in this language or the site's; a reader sees the old or the new ones whole."""
     folder.mkdir(parents=True, exist_ok=True)
     data = found.to_dict()
     paths = folder / JSON_NAME, folder / PAGE_NAME
     write_atomically(paths[0], json.dumps(data, ensure_ascii=False, indent=2) + "\n")
-    write_atomically(paths[1], page_of(data, language))
+    write_atomically(paths[1], page_of(data, language or LANGUAGE.get()))
     return paths
 
 

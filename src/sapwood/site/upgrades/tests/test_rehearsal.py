@@ -71,6 +71,11 @@ def test_an_upgrade_that_works_is_a_go_with_its_times(campus, rehearse, tmp_path
     assert migration["sql_seconds"] <= migration["seconds"]
     times = found["predicted_downtime_s"]
     assert 0 < times["low"] < times["likely"] < times["high"]
+    closed = sum(step["seconds"] or 0 for step in found["steps"] if step["part"] == "closed")
+    assert closed == pytest.approx(times["likely"], abs=0.001)
+    assert (migration["rows"], migration["tables"]) == (100, ["shop_product"])
+    [product] = [row for row in found["tables"] if row["name"] == "shop_product"]
+    assert (product["rows_before"], product["rows_after"]) == (100, 100)
     page = (tmp_path / "report" / "rehearsal.html").read_text()
     assert "shop.0002_price" in page
     assert "http" not in page.replace("http-equiv", "")

@@ -90,6 +90,11 @@ def test_a_migration_that_fails_half_way_is_a_no_go_with_its_statement(campus, r
     [failure] = [row for row in found["failures"] if row["phase"] == "migrate"]
     assert (failure["name"], failure["statement"]) == ("0002_alters", alters[1])
     assert failure["error_code"] == {"mysql": 1091, "postgresql": "42703"}[campus.url.vendor]
+    assert failure["half_done"] is (campus.url.vendor == "mysql")
+    assert ("Do not run it again" in failure["remedy"]) is failure["half_done"]
+    [failed] = [row for row in found["migrations"] if row["outcome"] == "failed"]
+    assert failed["tables"] == ["shop_product"]
+    assert isinstance(failed["bytes_delta"], int)
     wrong = [(row["model"], row["field"]) for row in found["checks"] if row["id"] == "models.schema" and row["detail"]]
     # Only where DDL is not taken back does the first statement stay: no model knows its column.
     assert wrong == ([("shop.Product", "one")] if campus.url.vendor == "mysql" else [])
