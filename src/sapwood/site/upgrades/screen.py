@@ -7,11 +7,13 @@ from typing import Any, Final
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from sapwood.console import charts, figures
+from sapwood.console import figures
 from sapwood.console.phrases import say_noted
 from sapwood.site.upgrades.applying import BACK, FORWARD
 from sapwood.site.upgrades.data import Stage, Verdict
+from sapwood.site.upgrades.findings import findings
 from sapwood.site.upgrades.models import JournalLine, Kind, UpgradeRun
+from sapwood.site.upgrades.report import slowest, timeline
 
 VERDICTS: Final = {
     Verdict.GO: ("good", gettext_lazy("go")),
@@ -82,7 +84,6 @@ LINES: Final = (
 )
 MIGRATING: Final = re.compile(r"migrating (\S+) \((\d+) of (\d+)\)")
 STILL: Final = re.compile(r"still migrating (\S+)")
-SLOWEST: Final = 8
 WIZARD: Final = ("plan", "preflight", "rehearse", "certificate", "press")
 
 
@@ -139,23 +140,12 @@ def subject_rows(subject: Any) -> list[tuple[Any, Sequence[str]]]:
 
 def report(document: Mapping[str, Any]) -> dict[str, Any]:
     """A rehearsal's report for its page."""
-    ran = [row for row in document["migrations"] if "seconds" in row]
-    slowest = sorted(ran, key=lambda row: -row["seconds"])[:SLOWEST]
-    stacks = [
-        charts.Stack(
-            f"{row['app']}.{row['name']}",
-            [
-                charts.Part(_("database"), row.get("sql_seconds") or 0.0),
-                charts.Part("Python", max(0.0, row["seconds"] - (row.get("sql_seconds") or 0.0))),
-            ],
-        )
-        for row in slowest
-    ]
+    ran = [row for row in document["migrations"] if row.get("seconds")]
     checks = document["checks"]
     return {
         "downtime": document["predicted_downtime_s"],
         "way_back": document["predicted_rollback_s"],
-        "picture": charts.stacked(_("The slowest migrations"), stacks, show=figures.duration) if stacks else None,
+        "picture": slowest(ran) if ran else None,
         "failures": document["failures"],
         "wrong": [row for row in checks if row["verdict"] == "fail"],
         "passed": sum(row["verdict"] == "pass" for row in checks),
@@ -166,21 +156,9 @@ def report(document: Mapping[str, Any]) -> dict[str, Any]:
         "size": document["shadow"]["bytes"],
         "technique": document["shadow_technique"],
         "isolated": document["isolation"] == "namespaces",
-        "timeline": timeline(document),
+        "timeline": timeline(document["steps"]) if document.get("steps") else None,
+        "findings": findings(document),
     }
-
-
-def timeline(document: Mapping[str, Any]) -> Any:
-    """The parts of the downtime and the way back, in their order."""
-    seconds = sum(row.get("seconds") or 0.0 for row in document["migrations"])
-    likely = float(document["predicted_downtime_s"]["likely"])
-    rows = [
-        charts.Bar(_("Copy for the rehearsal"), float(document["shadow"]["seconds"])),
-        charts.Bar(_("Final backup, and the rest of the downtime"), max(0.0, likely - seconds)),
-        charts.Bar(_("Migrations"), seconds),
-        charts.Bar(_("Way back"), float(document["predicted_rollback_s"]["likely"])),
-    ]
-    return charts.bars(_("How long each part took"), rows, show=figures.duration)
 
 
 def steps(lines: Sequence[JournalLine], *, under_way: bool) -> list[dict[str, Any]]:
