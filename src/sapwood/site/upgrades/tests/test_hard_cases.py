@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -305,6 +306,45 @@ def test_the_newest_upgrade_is_known_though_the_clock_was_set_back(site):
 
 
 # --- 24: others at the same time --------------------------------------------------------------------------------------
+
+
+OPERATOR = """
+import sys
+from pathlib import Path
+from sapwood.core.clock import system_clock
+from sapwood.site.upgrades import applying, journal
+from sapwood.site.upgrades.subject import read_subject
+subject, work, clock = read_subject(Path(sys.argv[1])), Path(sys.argv[2]), system_clock()
+with journal.locked(subject, work):
+    applying.Run(subject, journal.latest(subject, work, clock), clock=clock, say=print).forward()
+"""
+
+
+def test_a_second_operator_in_a_process_of_its_own_is_told_who_is_first(site):
+    """The first one stands still in a hook, with the site closed."""
+    hook = site.folder / "hook"
+    os.mkfifo(site.folder / "ready")
+    os.mkfifo(site.folder / "go")
+    kept = hook.read_text()
+    hook.write_text(kept + 'test "$SAPWOOD_HOOK" = switch && echo > ready && read line < go; exit 0\n')
+    site.begin()
+    first = subprocess.Popen([sys.executable, "-c", OPERATOR, site.campus.subject, site.work], stdout=subprocess.PIPE)
+    try:
+        (site.folder / "ready").read_text()
+        for words in (["resume"], ["rollback"], ["rollback", "--to-base", "--lose-writes"]):
+            refusal = site.refused(*words)
+            assert (refusal.code, f"process {first.pid}" in refusal.message) == ("upgrades.busy", True)
+        assert site.run("status", code=0)["stage"] == "running"
+        assert site.refused("pause").code == "upgrades.nothing_to_do"
+        (site.folder / "go").write_text("on\n")
+        first.communicate()
+    finally:
+        first.kill()
+        first.wait()
+        hook.write_text(kept)
+    assert first.returncode == 0
+    assert site.run("status", code=0)["stage"] == "done"
+    site.whole()
 
 
 def test_a_migrate_by_hand_after_the_point_of_return_is_gone_on_from(site, monkeypatch):
