@@ -7,6 +7,7 @@ switch; the checks; the end of maintenance, after which writes of users would be
 Each step may run again: whoever is killed anywhere goes on with `resume`, or back with `rollback`.
 """
 
+import contextlib
 import datetime as dt
 import errno
 import time
@@ -189,8 +190,9 @@ class Run:
                 self.subject, self.subject.target, "migrate", databases=self.subject.databases, scratch=scratch,
                 level=None, **given,
             )  # fmt: skip
-            for answer in answers:
-                count += self._heard(answer, alias, len(labels))
+            with contextlib.closing(answers):  # whatever is heard, the migrator has ended before anything else happens
+                for answer in answers:
+                    count += self._heard(answer, alias, len(labels))
         return {"migrations": count}
 
     def _heard(self, answer: Mapping[str, Any], alias: str, total: int) -> int:

@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ def ask(
     scratch: Path,
     level: Level | None = Level.SHADOW,
     **more: Any,
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any], None, None]:
     """Run verbs of `inside.py` in one process of a side's environment and yield its answers as they come.
 
     `databases` maps every alias of the settings; `scratch` is a folder of this run for mail, uploads and the log.
