@@ -87,7 +87,7 @@ def browser_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     complaints = [line for _, page in opened for line in page.complaints]
     for context, _ in opened:
         context.close()
-    assert complaints == []
+    assert complaints == [], complaints
 
 
 def _signed_in(user: Any) -> dict[str, str]:

@@ -183,7 +183,7 @@ def test_a_form_that_changes_something_is_sent_once_and_shows_it(look):
         return [sent, button.getAttribute("aria-busy"), document.querySelector("[role=status][data-busy]").textContent];
     }"""
     assert page.get_by_role("button", name="Dark").evaluate(sent) == [1, "true", "Sent. One moment."]
-    page.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    page.wait_for_selector("html[data-theme=dark]", state="attached")
     page.wait_for_load_state("networkidle")
     assert page.locator("[aria-busy]").count() == 0
 

@@ -18,8 +18,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from sapwood.core import jobs
+from sapwood.core.clock import FixedClock
 from sapwood.core.commands import harmless
-from sapwood.core.jobs import JOBS, RECURRING
+from sapwood.core.jobs import RECURRING
 from sapwood.site.upgrades import api, isolation
 from sapwood.site.upgrades.cli import upgrade
 from sapwood.site.upgrades.data import DatabaseUrl, Verdict
@@ -437,6 +439,7 @@ def test_a_folder_of_a_run_is_private_and_in_no_backup(tmp_path):
     assert not folder.exists()
 
 
+@pytest.mark.django_db(transaction=True)
 def test_sweeping_follows_no_link_and_leaves_the_living(tmp_path, monkeypatch):
     precious = tmp_path / "precious"
     precious.mkdir()
@@ -448,7 +451,8 @@ def test_sweeping_follows_no_link_and_leaves_the_living(tmp_path, monkeypatch):
         dead = work / "shadow-dead"
         dead.mkdir()
         (dead / "inner").symlink_to(precious)
-        JOBS["upgrades.sweep"](None)
+        job = jobs.enqueue("upgrades.sweep", now=NOW)
+        assert jobs.run(str(job), worker="test", clock=FixedClock(NOW))
         assert living.exists()
         assert not dead.exists()
         assert not (work / "shadow-link").is_symlink()
