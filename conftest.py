@@ -24,6 +24,14 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("sapwood")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """The quick run takes two processes, unless somebody wants to look inside."""
+    watched = config.option.usepdb or config.option.capture == "no" or "PYTEST_XDIST_WORKER" in os.environ
+    if config.args_source is not pytest.Config.ArgsSource.ARGS and not watched and config.option.numprocesses is None:
+        config.option.numprocesses = 2
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Plain `pytest` is the quick run: what starts processes, or looks at thousands of cases, is asked for by name.
 

@@ -23,7 +23,7 @@ from sapwood.site.inbox.data import Audience, Choices, DeliveryState, OutletKind
 from sapwood.site.inbox.models import AudienceRule, ClaimedAudience, Delivery, Person
 from sapwood.site.inbox.tests.given import HOUR, NOW, announcement
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 CLI = Actor.command()
 CALLBACK = "http://testserver/accounts/oidc/sso/login/callback/"
 DAVE = "dave@riverside.example"
