@@ -2,7 +2,8 @@
 
 A job is claimed by conditional update and kept alive by a heartbeat. `sweep` gives back what a dead worker left and
 rings again for what nobody heard, so killing any process at any moment loses nothing. A job that is over keeps no
-payload: it may have held what is nobody's business any more.
+payload: it may have held what is nobody's business any more. A job that may take hours has a lane of its own, so that
+mails and pulls do not wait for it.
 """
 
 import datetime as dt
@@ -99,14 +100,19 @@ class JobContext:
 
 Runner = Callable[[JobContext], None]
 JOBS: dict[str, Runner] = {}
+# The queue's names of the two lanes; each does one job at a time.
+SHORT, LONG = "default", "long"
+LONG_JOBS: set[str] = set()
 RECURRING: dict[str, Recurring] = {}
 
 
-def job(name: str) -> Callable[[Runner], Runner]:
-    """Make a function known as the job `name`."""
+def job(name: str, *, long: bool = False) -> Callable[[Runner], Runner]:
+    """Make a function known as the job `name`; a `long` one keeps none of the others waiting."""
 
     def register(run: Runner) -> Runner:
         JOBS[name] = run
+        if long:
+            LONG_JOBS.add(name)
         return run
 
     return register
@@ -219,7 +225,7 @@ WORKER_NAME = f"worker-{uuid.uuid4().hex[:12]}"
 
 
 def _ring(row: Job, now: dt.datetime) -> None:
-    ring.enqueue(str(row.uuid))
+    ring.using(queue_name=LONG if row.name in LONG_JOBS else SHORT).enqueue(str(row.uuid))
     Job.objects.filter(pk=row.pk).update(rang_at=now)
 
 

@@ -1,10 +1,12 @@
-"""`sapwood worker`: one process with the queue's worker, the schedule and the sweeper."""
+"""`sapwood worker`: one process with the queue's worker in two lanes, the schedule and the sweeper."""
 
 import datetime as dt
 import logging
 import random
 import signal
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 from django.db import OperationalError, close_old_connections
@@ -21,31 +23,47 @@ SILENT_AFTER = dt.timedelta(minutes=2)
 
 
 def run_worker(*, clock: Clock, interval_s: float = 1.0, once: bool = False) -> None:
-    """Run jobs until a signal says stop; with `once`, until nothing is left that is due."""
+    """Run jobs until a signal says stop, then end what has begun; with `once`, until nothing is left that is due.
+
+    Jobs that may take hours run in a thread of their own: the schedule, the heartbeat and short jobs go on meanwhile.
+    """
     stop = threading.Event()
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    if not once:
-        signal.signal(signal.SIGTERM, on_signal)
-        signal.signal(signal.SIGINT, on_signal)
     chance = random.SystemRandom()
-    while True:
-        close_old_connections()
+
+    def short_round() -> None:
+        _beat(clock.now())
+        jobs.tick(clock.now(), chance)
+        jobs.sweep(clock.now())
+        _drain(jobs.SHORT)
+
+    def long_round() -> None:
+        _drain(jobs.LONG)
+
+    if once:
+        _patiently(short_round)
+        _patiently(long_round)
+        return
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+
+    def long_lane() -> None:
+        while not stop.wait(interval_s):
+            _patiently(long_round)
+
+    # One thread as long as the process lives: what it starts dies with the thread that started it.
+    with ThreadPoolExecutor(1, thread_name_prefix="long") as pool:
+        lane = pool.submit(long_lane)
         try:
-            _beat(clock.now())
-            jobs.tick(clock.now(), chance)
-            jobs.sweep(clock.now())
-            _drain()
-        except OperationalError as error:
-            # A full disk, SQLite held too long, a server that starts again: the next round tries again.
-            disk = as_disk_error(error)
-            logger.warning(
-                "%s; trying again", f"[{disk.code}] {disk.message}" if disk else "the database is busy or away"
-            )
-        if once or stop.wait(interval_s):
-            return
+            while not stop.is_set() and not lane.done():
+                _patiently(short_round)
+                stop.wait(interval_s)
+        finally:
+            stop.set()
+        lane.result()
 
 
 def silent_since(now: dt.datetime) -> dt.datetime | None:
@@ -56,14 +74,24 @@ def silent_since(now: dt.datetime) -> dt.datetime | None:
     return last if now - last > SILENT_AFTER else None
 
 
+def _patiently(one_round: Callable[[], None]) -> None:
+    close_old_connections()
+    try:
+        one_round()
+    except OperationalError as error:
+        # A full disk, SQLite held too long, a server that starts again: the next round tries again.
+        disk = as_disk_error(error)
+        logger.warning("%s; trying again", f"[{disk.code}] {disk.message}" if disk else "the database is busy or away")
+
+
 def _beat(now: dt.datetime) -> None:
     WorkerBeat.objects.update_or_create(worker=jobs.WORKER_NAME, defaults={"beat_at": now})
     WorkerBeat.objects.filter(beat_at__lt=now - dt.timedelta(days=1)).delete()
 
 
-def _drain() -> None:
+def _drain(queue: str) -> None:
     Worker(
-        queue_names=["*"],
+        queue_names=[queue],
         interval=0,
         batch=True,
         backend_name="default",

@@ -1,7 +1,10 @@
 """Background work: nothing is lost, nothing runs twice at once."""
 
 import datetime as dt
+import os
 import random
+import subprocess
+import sys
 
 import pytest
 from django.db import transaction
@@ -139,3 +142,48 @@ def test_a_stopped_worker_shows(clock):
     run_worker(clock=clock, once=True)
     assert silent_since(clock.now()) is None
     assert silent_since(NOW + dt.timedelta(minutes=5)) == NOW
+
+
+TWO_LANES = """
+import os, signal, threading
+import django
+django.setup()
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from sapwood.core import jobs
+from sapwood.core.clock import system_clock
+from sapwood.core.worker import run_worker
+
+mailed = threading.Event()
+
+@jobs.job("test.upgrade", long=True)
+def upgrade(ctx):
+    print("begun", mailed.is_set(), flush=True)
+    jobs.enqueue("test.mail", now=ctx.now())
+    print("mailed", mailed.wait(60), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("ended", flush=True)
+
+@jobs.job("test.mail")
+def mail(ctx):
+    mailed.set()
+
+jobs.RECURRING.clear()
+jobs.enqueue("test.upgrade", now=system_clock().now())
+run_worker(clock=system_clock(), interval_s=0.05)
+from sapwood.core.models import Job
+print(sorted(Job.objects.values_list("name", "state")), flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_job_of_hours_keeps_no_short_one_waiting_and_is_let_finish(tmp_path):
+    env = os.environ | {"SAPWOOD_VAR": str(tmp_path), "DJANGO_SETTINGS_MODULE": "sapwood.config.settings"}
+    command = [sys.executable, "-c", TWO_LANES]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=300)
+    assert done.stdout.splitlines() == [
+        "begun False",
+        "mailed True",
+        "ended",
+        "[('test.mail', 'DONE'), ('test.upgrade', 'DONE')]",
+    ], done.stderr

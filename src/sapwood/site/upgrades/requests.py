@@ -91,7 +91,8 @@ def settle(now: dt.datetime) -> None:
         job = Job.objects.filter(uuid=row.job).first() if row.job else None
         if row.job and (job is None or job.state in {JobState.FAILED, JobState.DONE}):
             error = job.error if job else None
-            Request.objects.filter(pk=row.pk).update(state=State.FAILED, ended_at=now, error=error)
+            unfinished = Request.objects.filter(pk=row.pk, state__in=UNFINISHED)  # it may have ended a moment ago
+            unfinished.update(state=State.FAILED, ended_at=now, error=error)
 
 
 def carry_out(ctx: JobContext) -> None:

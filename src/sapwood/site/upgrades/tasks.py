@@ -16,4 +16,4 @@ def remove_left_shadows(ctx: JobContext) -> None:
 
 every("upgrades.sweep", dt.timedelta(hours=1), jitter=dt.timedelta(minutes=5))
 for _name in (LOOK_JOB, REHEARSE_JOB, ACT_JOB):
-    job(_name)(carry_out)
+    job(_name, long=True)(carry_out)
