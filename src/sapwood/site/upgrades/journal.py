@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import re
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -132,22 +133,46 @@ def home(subject: Subject, work: Path) -> Path:
 @contextlib.contextmanager
 def locked(subject: Subject, work: Path) -> Iterator[None]:
     """Be the only one that upgrades this deployment; the system drops the lock with the process. Raises BusyError."""
-    path = home(subject, work) / LOCK
+    with _locked(home(subject, work) / LOCK, subject.name):
+        yield
+
+
+def abandoned(place: str, work: Path) -> bool:
+    """Whether nobody upgrades the deployment of this key right now."""
+    try:
+        for folder in (work / "runs").glob(f"*-{place}"):
+            with _locked(folder / LOCK, place):
+                pass
+    except BusyError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _locked(path: Path, name: str) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(descriptor):
             holder = os.read(descriptor, 100).decode("ascii", "replace").strip()
             raise BusyError(
-                f"Another process upgrades {subject.name} right now ({holder})",
+                f"Another process upgrades {name} right now ({holder})",
                 hint="'sapwood upgrade status' says how far it is.",
-            ) from None
+            )
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    """Take a lock; who only asks whether it is held holds it for a moment, so a moment is waited."""
+    for wait in (0.02, 0.05, 0.1, 0):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(wait)
+    return False
 
 
 def is_locked(subject: Subject, work: Path) -> bool:

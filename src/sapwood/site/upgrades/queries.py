@@ -26,7 +26,7 @@ class Notice:
 
 def notices(since: dt.datetime) -> list[Notice]:
     """What happened since then, oldest first: upgrades that stopped, verdicts of rehearsals."""
-    runs = UpgradeRun.objects.filter(stage=Stage.STOPPED, began_at__gte=since)
+    runs = UpgradeRun.objects.filter(stage__in=[Stage.STOPPED, Stage.INTERRUPTED], began_at__gte=since)
     found = [
         Notice(
             f"run:{run.key}",

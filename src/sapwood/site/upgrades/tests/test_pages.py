@@ -11,9 +11,11 @@ from sapwood.accounts.api import Role, create_person
 from sapwood.console import registry
 from sapwood.core.clock import system_clock
 from sapwood.core.data import Actor
+from sapwood.core.jobs import enqueue
 from sapwood.core.models import AuditRow, Job, JobState
 from sapwood.core.worker import run_worker
 from sapwood.site.upgrades import api, applying, offers, panels, requests
+from sapwood.site.upgrades.data import Stage
 from sapwood.site.upgrades.models import Kind, Override, RehearsalRecord, Request, State, UpgradeRun
 from sapwood.site.upgrades.subject import HOOKS
 from sapwood.site.upgrades.tests.test_applying import ADDS, FILLS, HOOK, NEW_MODELS
@@ -269,6 +271,10 @@ def test_a_killed_worker_is_followed_by_one_that_goes_on(alice, site, monkeypatc
     row.refresh_from_db()
     assert row.state == State.RUNNING
     assert (site.folder / "closed").exists()
+    assert UpgradeRun.objects.get().stage == Stage.RUNNING
+    enqueue("upgrades.watch", now=system_clock().now())
+    work()
+    assert UpgradeRun.objects.get().stage == Stage.INTERRUPTED
     Job.objects.filter(uuid=row.job).update(state=JobState.WAITING, run_at=row.asked_at, rang_at=None)
     work()
     row.refresh_from_db()
