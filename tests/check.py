@@ -23,6 +23,7 @@ def steps(scratch: Path) -> list[tuple[str, list[str]]]:
         ("ruff", [str(BIN / "ruff"), "check", "-q", "."]),
         ("import-linter", [str(BIN / "lint-imports"), "--no-cache"]),
         ("mypy --strict", [str(BIN / "mypy")]),
+        ("mypy --strict, the kit", [str(BIN / "mypy"), "--config-file", "packs/kit/pyproject.toml", "packs/kit/src"]),
         ("templates", [str(BIN / "djlint"), "src", "--lint", "--quiet"]),
     ]
     for role, labels in apps.items():

@@ -34,7 +34,7 @@ FONTS = "fonts-noto-core"
 # What walks the addresses of a role has to be done for each.
 BOTH = ["tests/test_permissions.py", "tests/test_rest.py", "tests/test_translations.py"]
 PASSES = [
-    ("site", ["-m", "not e2e", "src", "tests"]),
+    ("site", ["-m", "not e2e", "src", "tests", "packs"]),
     ("commons", ["-m", "not e2e", "src/sapwood/commons", "src/sapwood/accounts", *BOTH]),
     ("site", ["-m", "e2e", "src", "tests"]),
     ("commons", ["-m", "e2e", "src/sapwood/commons"]),

@@ -34,6 +34,7 @@ MOUNTS = {
         "sapwood.commons.releases.cli", "catalogue", "commons", "Releases, advisories, ways to upgrade."
     ),
     "channel": Mount("sapwood.channel.cli", "channel", None, "Keys, signing and publishing; subscribing and pulling."),
+    "checks": Mount("sapwood.site.checks.cli", "checks", "site", "Packs of checks: suites that look at a site."),
     "fork": Mount("sapwood.history.cli", "fork", None, "What a fork carries, and what becomes of it in a release."),
     "identity": Mount("sapwood.site.identity.cli", "identity", "site", "Who this site is: its id and its key."),
     "inbox": Mount("sapwood.site.inbox.cli", "inbox", "site", "What arrived, and the gate in front of your people."),

@@ -82,7 +82,13 @@ SHARED_APPS = [
 ]
 ROLE_APPS = {
     "commons": ["sapwood.commons.announcements", "sapwood.commons.releases"],
-    "site": ["sapwood.site.identity", "sapwood.site.facts", "sapwood.site.upgrades", "sapwood.site.inbox"],
+    "site": [
+        "sapwood.site.identity",
+        "sapwood.site.facts",
+        "sapwood.site.checks",
+        "sapwood.site.upgrades",
+        "sapwood.site.inbox",
+    ],
 }
 INSTALLED_APPS = [*SHARED_APPS, *ROLE_APPS[ROLE], "sapwood.config"]
 

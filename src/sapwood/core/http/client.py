@@ -87,7 +87,7 @@ class WebClient:
         headers = self._headers(request)
         moved_to: str | None = None
         permanent_so_far = True
-        for _ in range(request.follow_redirects + 1):
+        for _ in range((request.follow_redirects or 0) + 1):
             with ExitStack() as connection:
                 with _explained(target):
                     answer = connection.enter_context(self._send(request, target, headers, leave, deadline))
@@ -95,7 +95,7 @@ class WebClient:
                         raise httpcore.ProxyError("it wants another name and password")
                 answer_headers = _headers_of(answer)
                 location = _location(request.method, answer.status, answer_headers)
-                if location is None:
+                if location is None or request.follow_redirects is None:
                     chunks = _bounded(answer, answer_headers, request, target)
                     yield StreamedResponse(answer.status, answer_headers, chunks, str(target.url), moved_to)
                     return

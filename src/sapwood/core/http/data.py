@@ -19,7 +19,8 @@ class Request:
 
     `timeout_s` is the time for everything together: names, connections, redirects and the last byte of the
     body. `max_bytes` bounds the body after decompression. `allow_private` and `allow_http` are an
-    administrator's word for the host in `url`, and end where a redirect leaves that host.
+    administrator's word for the host in `url`, and end where a redirect leaves that host. `follow_redirects` of None
+    hands a redirect back as the answer that it is.
     """
 
     method: str
@@ -30,7 +31,7 @@ class Request:
     timeout_s: float = DEFAULT_TIMEOUT_S
     allow_private: bool = False
     allow_http: bool = False
-    follow_redirects: int = DEFAULT_REDIRECTS
+    follow_redirects: int | None = DEFAULT_REDIRECTS
 
 
 class Headers(Mapping[str, str]):

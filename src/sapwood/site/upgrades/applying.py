@@ -20,6 +20,7 @@ from typing import Any, Final
 from sapwood.core.clock import Clock
 from sapwood.core.errors import SapwoodError
 from sapwood.site.upgrades import journal as journals
+from sapwood.site.upgrades import suites
 from sapwood.site.upgrades.data import Stage, Subject
 from sapwood.site.upgrades.drivers.django import ask, one
 from sapwood.site.upgrades.engines.base import Backup, NoSpaceError, Say, engine_for, remove
@@ -298,7 +299,20 @@ class Run:
                 f"After the upgrade {first['model']} {first['field']} fails: {first['detail']}",
                 hint=f"{len(failed)} checks failed in all.",
             )
-        return {"failed": len(failed)}
+        return {"failed": len(failed), **self._look_at_site(known)}
+
+    def _look_at_site(self, known: set[tuple[Any, ...]]) -> dict[str, Any]:
+        """The packs, with what they can ask of the live address by reading; what they cannot judge is no reason."""
+        found = suites.on_site(self.subject, self.journal.folder / SCRATCH, self.say)
+        failed = [row for row in found.rows if row["verdict"] == "fail" and (row["id"], "", "") not in known]
+        if failed and not self.begun["override"]:
+            raise ApplyError(
+                f"After the upgrade the check {suites.where(failed[0])} fails: {failed[0]['detail']}",
+                hint=f"{len(failed)} checks failed in all.",
+            )
+        if not found.runs and not found.doubts:
+            return {}
+        return {"packs": found.runs, "packs_failed": len(failed), "packs_doubts": found.doubts}
 
     def _do_maintenance_off(self) -> None:
         self._hook("maintenance_off", "target")

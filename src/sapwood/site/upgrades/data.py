@@ -100,6 +100,7 @@ class Subject:
     target: Side
     technique: str
     packs: tuple[str, ...] = ()
+    base_url: str = ""  # where the site answers, for checks that only read
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     root: Path | None = None
     plugins_root: Path | None = None

@@ -11,8 +11,10 @@ from django.utils.translation import ngettext
 from sapwood.console.phrases import say, say_noted
 from sapwood.formats.phrase import Phrase
 from sapwood.site.upgrades.remedies import remedy
+from sapwood.site.upgrades.suites import where
 
-LOST, MISSING, UNREADABLE, UNSAVED, ORPHANED, ODD = "lost", "missing", "unreadable", "unsaved", "orphaned", "odd"
+LOST, MISSING, UNREADABLE, UNSAVED, ORPHANED = "lost", "missing", "unreadable", "unsaved", "orphaned"
+PACKS, ODD = "packs", "odd"
 _KINDS: Final = {
     "models.lookup": LOST,
     "models.table": MISSING,
@@ -22,6 +24,7 @@ _KINDS: Final = {
     "models.insert": UNSAVED,
     "models.orphans": ORPHANED,
 }
+MOST_LINES: Final = 200
 # What the checks say, for the catalogue: they run where there is none.
 DETAILS: Final = (
     Phrase("the column is not there"),
@@ -58,13 +61,13 @@ def findings(report: Mapping[str, Any]) -> list[Finding]:
     found = [_failure(row) for row in failed]
     wrong = [row for row in report["checks"] if row["verdict"] == "fail" and row.get("before") != "fail"]
     grouped = _by_cause(wrong)
-    found += [_checks(kind, grouped[kind]) for kind in dict.fromkeys((*_KINDS.values(), ODD)) if kind in grouped]
+    found += [_checks(kind, grouped[kind]) for kind in dict.fromkeys((*_KINDS.values(), PACKS, ODD)) if kind in grouped]
     problems = report.get("problems", [])
     if problems:
         lines = tuple(Line(one["code"], one["message"]) for one in problems)
         found.append(Finding(_("Something stands in the way of the plan"), "", "", lines))
     said = {f"{one['code']}: {one['message']}" for one in problems}
-    said |= {f"{row['model']}.{row['field']}: {row['detail']}".replace(".:", ":") for row in wrong}
+    said |= {f"{where(row)}: {row['detail']}" for row in wrong}
     said |= {f"{row['phase']}: {_label(row)}{row['message']}" for row in failed}
     rest = tuple(Line("", line) for line in report["reasons"] if line not in said and not _held(line, failed))
     if rest and report["verdict"] != "go":
@@ -111,6 +114,9 @@ def _by_cause(wrong: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str,
             causes[kind].add((row["model"], row["field"]))
     grouped: dict[str, list[Mapping[str, Any]]] = {}
     for row in wrong:
+        if row.get("pack"):
+            grouped.setdefault(PACKS, []).append(row)
+            continue
         kind, words = _KINDS.get(row["id"], ODD), re.findall(r"\w+", row["detail"])
         if kind in {UNREADABLE, UNSAVED}:
             kind = next(
@@ -121,11 +127,13 @@ def _by_cause(wrong: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str,
 
 
 def _checks(kind: str, rows: Sequence[Mapping[str, Any]]) -> Finding:
-    count = len({row["model"] for row in rows})
+    count = len({row["id"] if kind == PACKS else row["model"] for row in rows})
     title, why, then = _words(kind, count)
     late = any(row.get("after_failure") for row in rows)
     after = _("It was seen after a migration had failed, and may be a consequence of that.") if late else ""
-    lines = tuple(Line(f"{row['model']}.{row['field']}".rstrip("."), row["detail"], row["id"]) for row in rows)
+    lines = tuple(
+        Line(row["pack"] if row.get("pack") else where(row), row["detail"], row["id"]) for row in rows[:MOST_LINES]
+    )
     return Finding(title % {"count": count}, " ".join(filter(None, [why, after])), then, lines)
 
 
@@ -174,5 +182,15 @@ def _words(kind: str, count: int) -> tuple[str, str, str]:
             ),
             "",
             _("Remove or repair these rows on the running site, then rehearse again."),
+        )
+    return _other_words(kind, count)
+
+
+def _other_words(kind: str, count: int) -> tuple[str, str, str]:
+    if kind == PACKS:
+        return (
+            ngettext("%(count)s check of a pack fails", "%(count)s checks of packs fail", count),
+            _("The release was served on the copy, and answers otherwise than the pack asks for."),
+            _("Ask the owner of the check what it means, then rehearse again."),
         )
     return (ngettext("A check of %(count)s model fails", "Checks of %(count)s models fail", count), "", "")

@@ -141,7 +141,7 @@ def _described(subject: Subject) -> JSON:
     ]
     hooks = {name: [*hook.argv, hook.timeout_s] for name, hook in subject.hooks.items()}
     paths = [str(path) for path in subject.pythonpath]
-    return [subject.name, subject.driver, paths, places, sides, hooks, list(subject.packs)]
+    return [subject.name, subject.driver, paths, places, sides, hooks, list(subject.packs), subject.base_url]
 
 
 def _digest(value: JSON) -> str:

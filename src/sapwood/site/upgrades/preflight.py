@@ -19,10 +19,11 @@ from typing import Any, Final
 
 from sapwood.core.errors import SapwoodError, UsageError
 from sapwood.formats.phrase import NO_WORDS, Figure, Phrase
+from sapwood.site.checks import api as checks
 from sapwood.site.upgrades.data import DatabaseUrl, Side, Subject
 from sapwood.site.upgrades.drivers.django import InsideError, ask
 from sapwood.site.upgrades.engines.base import engine_for
-from sapwood.site.upgrades.isolation import Level
+from sapwood.site.upgrades.isolation import Kind, Level, probe
 from sapwood.site.upgrades.locks import holders
 from sapwood.site.upgrades.planning import readable
 from sapwood.site.upgrades.scratch import private_folder
@@ -516,6 +517,21 @@ def _backup(place: Place) -> Finding:
                 Phrase("Without one there is no way back."),
             )
     return _good(Phrase("The upgrade makes two backups and verifies them before it changes what they hold"))
+
+
+@_look("packs")
+def _packs(place: Place) -> Finding:
+    if not place.subject.packs:
+        return _good(Phrase("The subject file names no packs of checks"))
+    try:
+        checks.require_packs(place.subject.packs)
+    except SapwoodError as error:
+        return _bad(Phrase.of(error), Phrase("Install it, or take it out of the subject file."))
+    if place.subject.base_url and (ability := probe()).kind is Kind.PROCESS:
+        return _unknown(
+            Phrase("Packs cannot be confined here, so none will look at the live site: %(why)s", why=ability.why)
+        )
+    return _good(Phrase("Every pack of checks that the subject file names is installed"))
 
 
 @_look("own_database")

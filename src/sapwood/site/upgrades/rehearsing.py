@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from sapwood.core.errors import SapwoodError
 from sapwood.formats.certificate import Table
+from sapwood.site.checks.data import Safety
+from sapwood.site.upgrades import suites
 from sapwood.site.upgrades.data import DatabaseUrl, PendingMigration, Side, Subject, Verdict
 from sapwood.site.upgrades.drivers.django import InsideError, ask
 from sapwood.site.upgrades.engines.base import Say, choose, engine_for, require_room, same_release
@@ -50,6 +52,7 @@ class Rehearsal:
     known: set[tuple[str, str, str]] = field(default_factory=set)
     checks: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, Any]] = field(default_factory=list)
+    packs: list[dict[str, Any]] = field(default_factory=list)
     untested: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     technique: str = ""
@@ -98,6 +101,7 @@ class Rehearsal:
             "steps": self._steps(),
             "tables": self.sizes,
             "checks": self.checks,
+            "packs": self.packs,
             "failures": self.failures,
             "untested": self.untested,
             "shadow_technique": self.technique,
@@ -140,6 +144,7 @@ class Rehearsal:
 
 def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambda _line: None) -> Rehearsal:
     """Run the upgrade on a copy of the subject's database; the copy is removed, also after an error."""
+    suites.require(subject)
     with private_folder(work) as folder:
         say("reading both environments")
         found = Rehearsal(subject.name, now, make_plan(subject, folder / "plan"), subject_file=str(subject.path))
@@ -154,6 +159,8 @@ def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambd
                 alias: stack.enter_context(empty_copy(url, folder / f"{alias}-probe")) for alias, url in shadow.items()
             }
             before = _check(subject, subject.current, shadow, folder / "before", found, "before", say)
+            first = suites.on_shadow(subject, subject.current, shadow, folder / "packs-before", Safety.S0, say)
+            before += first.rows
             found.known = {(row["id"], row["model"], row["field"]) for row in before if row["verdict"] == "fail"}
             sizes = {alias: _tables(url) for alias, url in shadow.items()}
             _upgrade(subject, shadow, folder, found, say)
@@ -164,6 +171,12 @@ def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambd
             began = time.perf_counter()
             after = _check(subject, subject.target, shadow, folder / "after", found, "after", say)
             found.check_s = time.perf_counter() - began
+            last = suites.on_shadow(subject, subject.target, shadow, folder / "packs", Safety.S3, say)
+            after += last.rows
+            found.packs, found.doubts = last.runs, found.doubts + last.doubts
+            found.untested += last.untested
+            if subject.base_url:  # the button has those that only read look again, while the site is closed
+                found.check_s += sum(row["seconds"] for row in last.rows if row["safety"] == Safety.S0)
             broken = any(row["phase"] == "migrate" for row in found.failures)
             found.checks = [{**row, "after_failure": broken} for row in _judged(found.known, after)]
             say("measuring the way back")
@@ -339,7 +352,9 @@ def _broken(phase: str, error: SapwoodError) -> dict[str, Any]:
 def _judged(known: Known, after: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """What fails now and failed before the upgrade too is no finding about the upgrade."""
     for row in after:
-        yield {**row, "before": "fail" if (row["id"], row["model"], row["field"]) in known else "pass"}
+        asked = not row.get("pack") or row["safety"] == Safety.S0  # of the present release, packs ask by reading only
+        before = "pass" if asked else "unknown"
+        yield {**row, "before": "fail" if (row["id"], row["model"], row["field"]) in known else before}
 
 
 def _new_failures(known: Known, after: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -364,9 +379,10 @@ def _conclude(found: Rehearsal) -> None:
     reasons = [f"{row['phase']}: {_label(row)}{row['message']}" for row in sure]
     new = [row for row in found.checks if row["verdict"] == "fail" and row["before"] != "fail"]
     new.sort(key=lambda row: WEIGHTS.index(row["id"]) if row["id"] in WEIGHTS else len(WEIGHTS))
-    reasons += [f"{row['model']}.{row['field']}: {row['detail']}".replace(".:", ":") for row in new]
+    reasons += suites.bounded(new)
     reasons += [f"{problem['code']}: {problem['message']}" for problem in found.plan.problems]
-    found.untested += [f"{row['model']}: {row['detail']}" for row in found.checks if row["verdict"] == "unknown"]
+    models = [row for row in found.checks if not row.get("pack")]
+    found.untested += [f"{row['model']}: {row['detail']}" for row in models if row["verdict"] == "unknown"]
     if found.isolation["kind"] == Kind.PROCESS:
         found.untested += [f"not held back: {what}" for what in found.isolation["not_held"]]
     if held and not sure and not found.plan.problems:
@@ -377,7 +393,7 @@ def _conclude(found: Rehearsal) -> None:
         found.verdict, found.reasons = Verdict.NO_GO, reasons
     elif found.doubts:
         found.verdict, found.reasons = Verdict.UNKNOWN, found.doubts
-    elif not any(row["verdict"] == "pass" for row in found.checks):
+    elif not any(row["verdict"] == "pass" for row in models):
         found.verdict, found.reasons = Verdict.UNKNOWN, ["No model could be checked."]
     else:
         count = len(found.migrations)

@@ -21,6 +21,7 @@ from sapwood.formats.phrase import Phrase
 from sapwood.site.upgrades.data import Verdict
 from sapwood.site.upgrades.findings import findings
 from sapwood.site.upgrades.rehearsing import Rehearsal
+from sapwood.site.upgrades.suites import where
 
 JSON_NAME, PAGE_NAME = "rehearsal.json", "rehearsal.html"
 LEVELS: Final = {Verdict.GO: "good", Verdict.NO_GO: "bad", Verdict.UNKNOWN: "unknown"}
@@ -58,7 +59,7 @@ def _shown(value: Any) -> Any:
 
 def _context(report: Mapping[str, Any]) -> dict[str, Any]:
     verdict = Verdict(report["verdict"])
-    steps, checks = report.get("steps", []), report["checks"]
+    steps, checks = report.get("steps", []), [row for row in report["checks"] if not row.get("pack")]
     return {
         "report": report,
         "language": get_language(),
@@ -76,7 +77,14 @@ def _context(report: Mapping[str, Any]) -> dict[str, Any]:
         "tables": _tables(report.get("tables", [])),
         "models": _models(checks),
         "counts": Counter(row["verdict"] for row in checks),
-        "known": [row for row in checks if row["verdict"] == "fail" and row.get("before") == "fail"],
+        "packs": [
+            {**pack, "open": pack["counts"]["unknown"] + pack["counts"]["error"]} for pack in report.get("packs", [])
+        ],
+        "known": [
+            {**row, "where": where(row)}
+            for row in report["checks"]
+            if row["verdict"] == "fail" and row.get("before") == "fail"
+        ],
         "untested": _untested(report),
         "technique": _technique(report["shadow_technique"]),
     }
@@ -246,7 +254,7 @@ def _untested(report: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     found: dict[str, list[str]] = {}
     grouped = set()
     for row in report["checks"]:
-        if row["verdict"] == "unknown":
+        if row["verdict"] == "unknown" and not row.get("pack"):
             grouped.add(f"{row['model']}: {row['detail']}")
             taken = row["id"] == "models.table"
             why = str(_("the table was handed over to another model, where its rows are checked"))

@@ -11,7 +11,7 @@ from sapwood.console import figures
 from sapwood.console.phrases import say_noted
 from sapwood.site.upgrades.applying import BACK, FORWARD
 from sapwood.site.upgrades.data import Stage, Verdict
-from sapwood.site.upgrades.findings import findings
+from sapwood.site.upgrades.findings import MOST_LINES, findings
 from sapwood.site.upgrades.models import JournalLine, Kind, UpgradeRun
 from sapwood.site.upgrades.report import slowest, timeline
 
@@ -78,6 +78,8 @@ LINES: Final = (
     ("reading both environments", gettext_lazy("Reading both environments")),
     ("copying", gettext_lazy("Copying the database")),
     ("checking", gettext_lazy("Checking the rows of every model")),
+    ("serving the application", gettext_lazy("Serving the application on the copy")),
+    ("running the pack", gettext_lazy("Running the packs of checks")),
     ("measuring the way back", gettext_lazy("Measuring the way back")),
     ("looking whether", gettext_lazy("Looking whether it could begin")),
     ("holding the certificate", gettext_lazy("Holding the certificate against the site as it is now")),
@@ -134,6 +136,7 @@ def subject_rows(subject: Any) -> list[tuple[Any, Sequence[str]]]:
         rows.append((words, [str(side.tutor or side.python or " ".join(side.requirements)), side.settings]))
     rows.append((_("Paths of code"), [str(path) for path in subject.pythonpath]))
     rows.append((_("Packs of tests"), list(subject.packs)))
+    rows.append((_("Address of the site"), [subject.base_url]))
     hooks = [f"{name}: {' '.join(hook.argv)}" for name, hook in subject.hooks.items()]
     return [(words, values) for words, values in [*rows, (_("Hooks"), hooks)] if any(values)]
 
@@ -147,7 +150,7 @@ def report(document: Mapping[str, Any]) -> dict[str, Any]:
         "way_back": document["predicted_rollback_s"],
         "picture": slowest(ran) if ran else None,
         "failures": document["failures"],
-        "wrong": [row for row in checks if row["verdict"] == "fail"],
+        "wrong": [row for row in checks if row["verdict"] == "fail"][:MOST_LINES],
         "passed": sum(row["verdict"] == "pass" for row in checks),
         "untested": document["untested"],
         "early": document["early"],

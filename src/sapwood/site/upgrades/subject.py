@@ -52,7 +52,7 @@ def read_subject(path: Path) -> Subject:
     _one_of(driver, DRIVERS, "driver")
     shadow, checks = _table(raw, "shadow"), _table(raw, "checks")
     _known(shadow, {"technique"}, "shadow.")
-    _known(checks, {"packs"}, "checks.")
+    _known(checks, {"packs", "base_url"}, "checks.")
     technique = _text(shadow, "technique", "shadow.", "auto")
     _one_of(technique, TECHNIQUES, "shadow.technique")
     settings = _text(raw, "settings", "")
@@ -66,6 +66,7 @@ def read_subject(path: Path) -> Subject:
         target=_side(raw, "target", here, settings),
         technique=technique,
         packs=_texts(checks, "packs", "checks."),
+        base_url=_address(checks),
         hooks=_hooks(raw),
     )
 
@@ -167,6 +168,20 @@ def _bad_url(key: str) -> SubjectError:
     return SubjectError(
         f"{key} is not a database address", hint="Write sqlite:///FILE, mysql://USER@HOST:PORT/NAME or postgresql://…"
     )
+
+
+def _address(checks: Mapping[str, Any]) -> str:
+    """The address at which the site answers, for checks that only read."""
+    url = _text(checks, "base_url", "checks.", "")
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or True)
+        good = good and not (parts.username or parts.query or parts.fragment) and url.isprintable()
+    except ValueError:
+        good = False
+    if url and not good:
+        raise SubjectError("checks.base_url is not an address", hint="Write https://campus.example.org.")
+    return url.rstrip("/")
 
 
 def _side(raw: Mapping[str, Any], name: str, here: Path, settings: str) -> Side:

@@ -220,6 +220,8 @@ def wrap_settings(request: dict[str, Any]) -> None:
     if hasattr(base, "TASKS"):
         module.TASKS = {alias: dict(value, BACKEND=dummy_tasks(value)) for alias, value in base.TASKS.items()}
     media(module, base, scratch)
+    if "serve" in request["verbs"]:
+        to_be_served(module, base, request["origin"])
     if request.get("rehearsal"):
         replace_secrets(module)
 
@@ -295,6 +297,18 @@ def media(module: Any, base: Any, scratch: str) -> None:
     else:
         module.DEFAULT_FILE_STORAGE = place
     module.__getattr__ = lambda name: overlay_class() if name == "Overlay" else _missing(name)
+
+
+def to_be_served(module: Any, base: Any, origin: str) -> None:
+    """Settings under which an application answers at whatever address the checks use, without collected files."""
+    module.ALLOWED_HOSTS = ["*"]
+    if origin.startswith("http://"):
+        module.SECURE_SSL_REDIRECT = False
+    files = "django.contrib.staticfiles.storage.StaticFilesStorage"  # a manifest is there only after collectstatic
+    if isinstance(getattr(module, "STORAGES", None), dict):
+        module.STORAGES = dict(module.STORAGES, staticfiles={"BACKEND": files})
+    elif hasattr(base, "STATICFILES_STORAGE"):
+        module.STATICFILES_STORAGE = files
 
 
 def _missing(name: str) -> Any:
@@ -859,6 +873,70 @@ def check(request: dict[str, Any], answers: Answers) -> None:
     answers.say("finished")
 
 
+def serve(request: dict[str, Any], answers: Answers) -> None:
+    """Serve the application on a Unix socket until this process is ended: the one door between two networks."""
+    from django.apps import apps
+    from django.conf import settings
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.servers.basehttp import get_internal_wsgi_application
+
+    application = get_internal_wsgi_application()
+    if apps.is_installed("django.contrib.staticfiles") and settings.STATIC_URL:
+        from django.contrib.staticfiles.handlers import StaticFilesHandler
+
+        with contextlib.suppress(ImproperlyConfigured):
+            application = StaticFilesHandler(application)
+    server = unix_server(request["socket"], request["origin"])
+    server.set_app(application)
+    answers.say("serving")
+    server.serve_forever(poll_interval=5)
+
+
+def unix_server(path: str, origin: str) -> Any:
+    """A WSGI server with a thread for each request, on a socket, that says it stands at an address."""
+    import socket
+    import socketserver
+    from urllib.parse import urlsplit
+    from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+    parts = urlsplit(origin)
+    default = 443 if parts.scheme == "https" else 80
+
+    class Handler(WSGIRequestHandler):
+        timeout = 60
+
+        def get_stderr(self) -> Any:
+            return sys.stderr
+
+        def log_message(self, *_given: Any) -> None:
+            """Requests are the checks' own to tell."""
+
+    base: Any = WSGIServer
+
+    class Server(socketserver.ThreadingMixIn, base):  # type: ignore[misc] # its address may be a path too
+        address_family = socket.AF_UNIX
+        daemon_threads = True
+
+        def server_bind(self) -> None:
+            # The name of a socket may have 107 bytes; by way of its folder the path may be as long as it likes.
+            folder = os.open(str(Path(path).parent), os.O_PATH | os.O_DIRECTORY)
+            try:
+                self.socket.bind(f"/proc/self/fd/{folder}/{Path(path).name}")
+            finally:
+                os.close(folder)
+            self.server_name, self.server_port = parts.hostname or "localhost", parts.port or default
+            self.setup_environ()
+            self.base_environ["HTTPS"] = "on" if parts.scheme == "https" else "off"
+
+        def get_request(self) -> Any:
+            return self.socket.accept()[0], ("127.0.0.1", 0)
+
+        def handle_error(self, *_given: Any) -> None:
+            traceback.print_exc()
+
+    return Server(path, Handler)
+
+
 def usable(model: Any) -> bool:
     return model._meta.managed and not model._meta.proxy and not model._meta.swapped
 
@@ -1110,7 +1188,15 @@ def flat(operations: Any) -> Any:
         yield from flat(getattr(operation, "state_operations", ()))
 
 
-VERBS = {"facts": facts, "tables": tables, "preflight": preflight, "plan": plan, "migrate": migrate, "check": check}
+VERBS = {
+    "facts": facts,
+    "tables": tables,
+    "preflight": preflight,
+    "plan": plan,
+    "migrate": migrate,
+    "check": check,
+    "serve": serve,
+}
 
 
 ALIVE_S = 10.0

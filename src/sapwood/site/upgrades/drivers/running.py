@@ -1,27 +1,14 @@
-"""One confined process of the subject, read while it runs: answers in JSON lines, its own words into a log."""
+"""One confined process of the subject: `core.isolation.running` in words of upgrades."""
 
-import contextlib
-import json
-import os
-import selectors
-import signal
-import subprocess
-import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from sapwood.core.errors import SapwoodError
-from sapwood.site.upgrades.isolation import MARK, Confinement, end_marked, mark, probe, wrap
+from sapwood.core.isolation import running
+from sapwood.core.isolation.running import LIMIT_S, Words
 
-MAX_ANSWER_BYTES: Final = 16_000_000
-MAX_ANSWERS_BYTES: Final = 200_000_000
-MAX_LOG_BYTES: Final = 4_000_000
-LOG_TAIL_BYTES: Final = 4_000
-CHUNK_BYTES: Final = 1 << 16
-# Looking takes minutes at most; a migration may take hours, and then says every few seconds that it is alive.
-LIMIT_S: Final = 600.0
+__all__ = ["LIMIT_S", "WORDS", "InsideError", "answers"]
 
 
 class InsideError(SapwoodError):
@@ -30,158 +17,9 @@ class InsideError(SapwoodError):
     code = "upgrades.inside"
 
 
-def answers(  # noqa: PLR0913 - what to run, where, and how far
-    argv: Sequence[str | Path],
-    log: Path,
-    *,
-    cwd: Path,
-    environment: dict[str, str],
-    confined: Confinement | None,
-    limit_s: float | None = None,
-    start_s: float = LIMIT_S,
-) -> Iterator[dict[str, Any]]:
-    """Run a command whose last argument will be the file for its answers, and yield these as they come.
-
-    `confined` is None for what is meant to work on production. The first answer must come within `start_s`, the end
-    within `limit_s`. However this ends, no process that the command started is left.
-    """
-    if not os.access(argv[0], os.X_OK):
-        raise InsideError(f"{argv[0]} cannot be started", hint="Is it there, and may this account run it?")
-    reading, writing = os.pipe()
-    command: list[str] = [os.fspath(part) for part in [*argv, f"/dev/fd/{writing}"]]
-    marked = mark(log.parent)
-    with contextlib.ExitStack() as held:
-        held.callback(os.close, reading)
-        with os.fdopen(writing, "wb"):
-            kept = held.enter_context(log.open("wb"))
-            process = subprocess.Popen(
-                wrap(command, confined, probe()) if confined else command,
-                cwd=cwd,
-                env=environment | marked,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=[writing],
-                start_new_session=True,
-            )
-        running = _Running(process, reading, kept, limit_s, start_s)
-        try:
-            yield from running.answers()
-        finally:
-            running.end(marked[MARK])
-    if code := process.returncode:
-        raise InsideError(f"The environment ended with code {code}: {tail(log)}", hint=f"The whole output is in {log}.")
+WORDS: Final = Words("The environment", InsideError, slow="Do its settings wait for something that is not there?")
 
 
-def tail(log: Path) -> str:
-    """The last line that the subject printed."""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
-        lines = file.read().decode("utf-8", "replace").strip().splitlines()
-    return lines[-1][:300] if lines else "it printed nothing"
-
-
-class _Running:
-    """A process, the pipe of its answers and the pipe of its words: neither may fill up, and neither our memory."""
-
-    def __init__(
-        self, process: subprocess.Popen[bytes], reading: int, log: BinaryIO, limit_s: float | None, start_s: float
-    ) -> None:
-        assert process.stdout is not None  # noqa: S101 - asked for as a pipe
-        self.process, self.reading, self.words = process, reading, process.stdout
-        self.log, self.logged, self.last = log, 0, deque[bytes](maxlen=4)
-        self.limit_s, self.start_s, self.began = limit_s, start_s, time.monotonic()
-        self.answered = False
-        self.rest, self.given = b"", 0
-
-    def answers(self) -> Iterator[dict[str, Any]]:
-        # The end is seen on the process itself: a daemon that it leaves holds both pipes open.
-        ended = os.pidfd_open(self.process.pid)
-        try:
-            with selectors.DefaultSelector() as selector:
-                for pipe in (self.reading, self.words.fileno()):
-                    os.set_blocking(pipe, False)
-                for source in (self.reading, self.words, ended):
-                    selector.register(source, selectors.EVENT_READ)
-                over = False
-                while not over:
-                    ready = {key.fd for key, _events in selector.select(self._left())}
-                    over = ended in ready
-                    if self.words.fileno() in ready and not self._listen(whole=False):
-                        selector.unregister(self.words)
-                    if over or self.reading in ready:
-                        yield from self._read(whole=over)
-                    if not over:
-                        self._judge_time()
-                self._listen(whole=True)
-        finally:
-            os.close(ended)
-
-    def _left(self) -> float | None:
-        limit = self.limit_s if self.answered else min(self.start_s, self.limit_s or self.start_s)
-        return None if limit is None else max(0.0, self.began + limit - time.monotonic())
-
-    def _judge_time(self) -> None:
-        if self._left() == 0.0:
-            took = time.monotonic() - self.began
-            raise InsideError(
-                f"The environment gave no {'end' if self.answered else 'answer'} in {took:.0f} s",
-                hint="Do its settings wait for something that is not there?",
-            )
-
-    def _read(self, *, whole: bool) -> Iterator[dict[str, Any]]:
-        """The answers that are there; all of them when the process has ended."""
-        while True:
-            try:
-                chunk = os.read(self.reading, CHUNK_BYTES)
-            except BlockingIOError:
-                return
-            *lines, self.rest = (self.rest + chunk).split(b"\n")
-            for line in lines:
-                yield self._parsed(line)
-            self.given += len(chunk)
-            if len(self.rest) > MAX_ANSWER_BYTES or self.given > MAX_ANSWERS_BYTES:
-                raise InsideError("The environment answers without end", hint="Report this with its log.")
-            if not chunk or not whole:
-                return
-
-    def _parsed(self, line: bytes) -> dict[str, Any]:
-        try:
-            answer = json.loads(line)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict) or "event" not in answer:
-            raise InsideError("The environment answered something unreadable", hint="Report this with its log.")
-        if answer["event"] == "refused":
-            raise InsideError(str(answer.get("message"))[:500], hint=f"The whole output is in {self.log.name}.")
-        self.answered = self.answered or answer["event"] not in {"alive", "held"}
-        return answer
-
-    def _listen(self, *, whole: bool) -> bool:
-        """Take what was printed: the beginning is kept, and the very end; False when nothing more can come."""
-        while True:
-            try:
-                words = os.read(self.words.fileno(), CHUNK_BYTES)
-            except BlockingIOError:
-                return True
-            kept = words[: max(0, MAX_LOG_BYTES - self.logged)]
-            self.log.write(kept)
-            self.log.flush()
-            self.logged += len(words)
-            if len(kept) < len(words):
-                self.last.append(words[len(kept) :])
-            if not words or not whole:
-                return bool(words)
-
-    def end(self, marked: str) -> None:
-        """Nothing is left: neither the process, nor what it forked away from itself."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        while end_marked(marked):
-            time.sleep(0.02)
-        self.words.close()
-        if self.last:
-            end = b"".join(self.last)[-LOG_TAIL_BYTES:]
-            self.log.write(b"\n[%d bytes left out]\n" % (self.logged - MAX_LOG_BYTES - len(end)) + end)
-            self.log.flush()
+def answers(argv: Sequence[str | Path], log: Path, **given: Any) -> Iterator[dict[str, Any]]:
+    """As `core.isolation.running.answers`; raises InsideError."""
+    return running.answers(argv, log, words=WORDS, **given)

@@ -70,7 +70,7 @@ STEPS = [
 class Site:
     """A campus about to be upgraded, its hooks, and what an operator types."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, prepare=lambda campus: None):
         (folder / "campus").mkdir()
         self.campus = Campus(folder / "campus")
         self.campus.run(
@@ -89,6 +89,7 @@ class Site:
         self.campus.migration("new", "0002_adds", ADDS)
         self.campus.migration("new", "0003_fills", FILLS)
         self.campus.models("new", **NEW_MODELS)
+        prepare(self.campus)
         self.kept = self.campus.database.read_bytes()
         self.certificate = self.run("rehearse", "--report", self.report, code=0)["certificate"]
         self.files = set(self.folder.iterdir())

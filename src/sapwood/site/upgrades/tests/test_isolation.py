@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from sapwood.core import isolation as core_isolation
 from sapwood.core import jobs
 from sapwood.core.clock import FixedClock
 from sapwood.core.commands import harmless
@@ -80,7 +81,7 @@ def kind(request, monkeypatch):
     if request.param is Kind.NAMESPACES:
         request.getfixturevalue("namespaces")
     else:
-        monkeypatch.setattr(isolation, "_trial", lambda ability: "unshare failed: Operation not permitted")
+        monkeypatch.setattr(core_isolation, "_trial", lambda ability: "unshare failed: Operation not permitted")
     isolation.probe.cache_clear()
     yield request.param
     isolation.probe.cache_clear()
@@ -215,8 +216,9 @@ def test_an_ordinary_user_has_the_same_walls(production):
     try:
         copied = home / "sapwood" / "site" / "upgrades"
         copied.mkdir(parents=True)
-        for name in ("data.py", "isolation.py", "confine.py"):
+        for name in ("data.py", "isolation.py"):
             shutil.copy(SOURCE / "sapwood" / "site" / "upgrades" / name, copied)
+        shutil.copytree(SOURCE / "sapwood" / "core" / "isolation", home / "sapwood" / "core" / "isolation")
         command = []
         if os.geteuid() == 0:
             command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
@@ -405,7 +407,7 @@ def test_after_kill_nothing_is_left(campus, work, kind, tmp_path):
     _migration(campus, "import pathlib, time\npathlib.Path.home().joinpath('waiting').touch()\ntime.sleep(3600)")
     code = f"""
         import datetime, pathlib, sys
-        from sapwood.site.upgrades import isolation
+        from sapwood.core import isolation
         from sapwood.site.upgrades.rehearsing import rehearse
         from sapwood.site.upgrades.subject import read_subject
         if {kind is Kind.PROCESS}:

@@ -23,7 +23,7 @@ NAMES = [
     "engine.version", "engine.charset", "engine.lock_wait_timeout", "engine.long_transactions",
     "migrations.readable", "migrations.leaves", "migrations.squashes", "migrations.foreign",
     "migrations.absent_in_target", "migrations.pending_now", "migrations.schema",
-    "workers.old_code", "clock", "permissions", "backup", "own_database",
+    "workers.old_code", "clock", "permissions", "backup", "packs", "own_database",
 ]  # fmt: skip
 PRICE = "    price = models.IntegerField(null=True)\n"
 WAIVED = ["--waive", "workers.old_code=stopped by hand"]
