@@ -16,6 +16,7 @@ from sapwood.core.clock import Clock
 from sapwood.core.data import Actor
 from sapwood.core.errors import ConflictError, ForbiddenError, NotFoundError, SapwoodError
 from sapwood.formats.certificate import Certificate
+from sapwood.site.upgrades import foretold
 from sapwood.site.upgrades import journal as journals
 from sapwood.site.upgrades.applying import (
     PAUSE,
@@ -170,14 +171,16 @@ def status(subject: Subject, *, work: Path, clock: Clock) -> Status:
 
 
 def history(subject: Subject, *, work: Path, clock: Clock) -> list[dict[str, Any]]:
-    """Every upgrade of the deployment, newest first: predicted against what it took."""
+    """Every upgrade of the deployment, newest first: predicted against what it took, by every forecast before it."""
     rows = []
+    held = foretold.comparisons_in(journals.home(subject, work))
     for journal in reversed(journals.all_runs(subject, work, clock)):
         found = status_of(journal, busy=False, now=clock.now()).to_dict()
         begun = journal.entries[0].details
         rows.append(
             {**found, **{name: begun[name] for name in ("predicted_downtime_s", "predicted_rollback_s", "postponed")}}
         )
+        rows[-1]["forecasts"] = [one.to_dict() for one in held if one.run == journal.run]
     return rows
 
 

@@ -16,10 +16,11 @@ from sapwood.site.upgrades.data import Stage, Subject, Verdict
 from sapwood.site.upgrades.drivers.base import Asked, Planned
 from sapwood.site.upgrades.drivers.registry import driver_of
 from sapwood.site.upgrades.environments import with_environments
+from sapwood.site.upgrades.foretold import rehearse
 from sapwood.site.upgrades.planning import Plan, make_plan
 from sapwood.site.upgrades.preflight import Outcome, Preflight, preflight
 from sapwood.site.upgrades.queries import Notice, notices
-from sapwood.site.upgrades.rehearsing import Rehearsal, rehearse
+from sapwood.site.upgrades.rehearsing import Rehearsal
 from sapwood.site.upgrades.report import write_report
 from sapwood.site.upgrades.subject import SubjectError, read_subject
 

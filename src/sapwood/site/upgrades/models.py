@@ -154,3 +154,28 @@ class RehearsalRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.verdict or 'no verdict'} of {self.request_id}"
+
+
+class ForecastRecord(models.Model):
+    """What a rehearsal foretold; a mirror of the file beside the journals, which is the truth.
+
+    `labels` is the digest of the migrations that it is about; `intervals` are seconds of downtime and way back.
+    """
+
+    key = models.CharField(max_length=32, unique=True)
+    place = models.CharField(max_length=12)
+    subject = models.CharField(max_length=200)
+    at = models.DateTimeField()
+    technique = models.CharField(max_length=20)
+    plan = models.CharField(max_length=64)
+    labels = models.CharField(max_length=64)
+    verdict = models.CharField(max_length=10)
+    intervals = models.JSONField()
+    basis = models.JSONField(default=dict)
+    steps = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = [models.Index(fields=["place", "-at"], name="forecast_of_place")]
+
+    def __str__(self) -> str:
+        return f"forecast of {self.subject} at {self.at:%Y-%m-%d %H:%M}"

@@ -4,13 +4,26 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.db.models import Prefetch
+
 from sapwood.core.models import Job
 from sapwood.formats.phrase import Phrase
 from sapwood.site.upgrades.data import Stage, Verdict
-from sapwood.site.upgrades.models import UNFINISHED, Kind, Override, RehearsalRecord, Request, State, UpgradeRun
+from sapwood.site.upgrades.foretold import Comparison, compare, outcome, recorded
+from sapwood.site.upgrades.models import (
+    UNFINISHED,
+    JournalLine,
+    Kind,
+    Override,
+    RehearsalRecord,
+    Request,
+    State,
+    UpgradeRun,
+)
 
 WAITS_FOR_YOU: Final = (Stage.STOPPED, Stage.PAUSED, Stage.INTERRUPTED)
 NEWEST: Final = 50
+TELLING: Final = ("begun", "finished", "back", "rolled_back", "migration_done")
 
 
 @dataclass(frozen=True)
@@ -72,6 +85,14 @@ def newest_run(place: str) -> UpgradeRun | None:
 def runs(place: str) -> list[UpgradeRun]:
     """The newest upgrades, newest first."""
     return list(UpgradeRun.objects.filter(place=place).order_by("-began_at")[:NEWEST])
+
+
+def comparisons(place: str) -> list[Comparison]:
+    """Every forecast of a deployment that an upgrade has answered, oldest first."""
+    told = JournalLine.objects.filter(event__in=TELLING).order_by("seq")
+    rows = UpgradeRun.objects.filter(place=place).prefetch_related(Prefetch("lines", queryset=told))
+    outcomes = [outcome(row.key, list(row.lines.all())) for row in rows]
+    return compare(recorded(place), [one for one in outcomes if one is not None])
 
 
 def under_way(place: str) -> Request | None:

@@ -16,6 +16,7 @@ from sapwood.site.upgrades import suites
 from sapwood.site.upgrades.data import DatabaseUrl, PendingMigration, Side, Subject, Verdict
 from sapwood.site.upgrades.drivers.django import InsideError, ask
 from sapwood.site.upgrades.engines.base import Say, choose, engine_for, require_room, same_release
+from sapwood.site.upgrades.forecasting import Spread
 from sapwood.site.upgrades.isolation import Kind, described, probe
 from sapwood.site.upgrades.planning import Plan, counted, make_plan
 from sapwood.site.upgrades.probing import Algorithms, empty_copy
@@ -27,8 +28,6 @@ Databases = Mapping[str, DatabaseUrl]
 Known = Collection[tuple[str, str, str]]
 ADDS: Final = frozenset({"expand", "neutral"})
 TAKES_AWAY: Final = frozenset({"contract", "neutral"})
-# One rehearsal says how this machine behaved once; by how much the next may differ is an assumption, shown as one.
-SPREAD = (0.8, 1.5)
 # What shows most that a site is broken comes first; the rest keeps its order.
 WEIGHTS: Final = ("models.table", "models.lookup", "models.schema", "models.read", "models.save", "models.insert")
 # A statement gave up waiting for a lock: MySQL family, PostgreSQL.
@@ -68,6 +67,9 @@ class Rehearsal:
     restore_s: float = 0.0
     tables: tuple[Table, ...] = ()
     sizes: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    # By how much the next time may differ from this one, for what users feel and for the way back.
+    spreads: dict[str, Spread] = field(default_factory=lambda: {"downtime": Spread(), "rollback": Spread()})
     waivers: list[dict[str, str]] = field(default_factory=list)
     subject_file: str = ""
     certificate: str | None = None
@@ -85,8 +87,10 @@ class Rehearsal:
             "plan": self.plan.digest,
             "verdict": self.verdict.value,
             "reasons": self.reasons,
-            "predicted_downtime_s": _interval(self.downtime_s),
-            "predicted_rollback_s": _interval(self.restore_s),
+            "predicted_downtime_s": self.spreads["downtime"].around(self.downtime_s),
+            "predicted_rollback_s": self.spreads["rollback"].around(self.restore_s),
+            "interval_basis": {name: spread.to_dict() for name, spread in self.spreads.items()},
+            "samples": self.samples,
             "seconds": {
                 "copy": self.copy_s,
                 "backup": self.backup_s,
@@ -402,11 +406,3 @@ def _conclude(found: Rehearsal) -> None:
 
 def _label(row: Mapping[str, Any]) -> str:
     return f"{row['app']}.{row['name']}: " if row["app"] else ""
-
-
-def _interval(seconds: float) -> dict[str, float]:
-    return {
-        "low": round(seconds * SPREAD[0], 3),
-        "likely": round(seconds, 3),
-        "high": round(seconds * SPREAD[1], 3),
-    }

@@ -18,6 +18,7 @@ from sapwood.core.commands import harmless
 from sapwood.core.files import write_atomically
 from sapwood.core.settings import LANGUAGE
 from sapwood.formats.phrase import Phrase
+from sapwood.site.upgrades.comparing import basis
 from sapwood.site.upgrades.data import Verdict
 from sapwood.site.upgrades.findings import findings
 from sapwood.site.upgrades.rehearsing import Rehearsal
@@ -87,7 +88,15 @@ def _context(report: Mapping[str, Any]) -> dict[str, Any]:
         ],
         "untested": _untested(report),
         "technique": _technique(report["shadow_technique"]),
+        "basis": basis(report),
+        "samples": [_sample(row) for row in report.get("samples", [])],
     }
+
+
+def _sample(row: Mapping[str, Any]) -> dict[str, Any]:
+    words = _("%(rows)s of %(all)s")
+    counts = {"rows": figures.number(row["rows"]), "all": figures.number(row["of"])}
+    return {**row, "part": figures.number(100 * row["share"], "%", 1), "counts": words % counts}
 
 
 def _verdict(verdict: Verdict) -> tuple[str, str]:

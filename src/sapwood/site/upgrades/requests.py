@@ -27,13 +27,13 @@ from sapwood.site.upgrades.certificate import CertificateError, check, issue, re
 from sapwood.site.upgrades.data import Stage, Subject, Verdict
 from sapwood.site.upgrades.engines.base import Say
 from sapwood.site.upgrades.environments import with_environments
+from sapwood.site.upgrades.foretold import rehearse
 from sapwood.site.upgrades.journal import BusyError
 from sapwood.site.upgrades.models import UNFINISHED, Kind, RehearsalRecord, Request, State
 from sapwood.site.upgrades.offers import key_of, read_ours
 from sapwood.site.upgrades.permissions import APPLY, REHEARSE
 from sapwood.site.upgrades.planning import make_plan, measure_tables, readable
 from sapwood.site.upgrades.preflight import preflight
-from sapwood.site.upgrades.rehearsing import rehearse
 from sapwood.site.upgrades.report import write_report
 
 logger = logging.getLogger(__name__)

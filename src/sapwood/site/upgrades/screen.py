@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 from sapwood.console import figures
 from sapwood.console.phrases import say_noted
 from sapwood.site.upgrades.applying import BACK, FORWARD
+from sapwood.site.upgrades.comparing import basis
 from sapwood.site.upgrades.data import Stage, Verdict
 from sapwood.site.upgrades.findings import MOST_LINES, findings
 from sapwood.site.upgrades.models import JournalLine, Kind, UpgradeRun
@@ -77,6 +78,8 @@ KINDS: Final = {
 LINES: Final = (
     ("reading both environments", gettext_lazy("Reading both environments")),
     ("copying", gettext_lazy("Copying the database")),
+    ("sampling", gettext_lazy("Drawing samples of the rows")),
+    ("rehearsing sample", gettext_lazy("Rehearsing on the next sample")),
     ("checking", gettext_lazy("Checking the rows of every model")),
     ("serving the application", gettext_lazy("Serving the application on the copy")),
     ("running the pack", gettext_lazy("Running the packs of checks")),
@@ -161,6 +164,7 @@ def report(document: Mapping[str, Any]) -> dict[str, Any]:
         "isolated": document["isolation"] == "namespaces",
         "timeline": timeline(document["steps"]) if document.get("steps") else None,
         "findings": findings(document),
+        "basis": basis(document),
     }
 
 

@@ -21,7 +21,7 @@ from sapwood.core.errors import NotFoundError, SapwoodError
 from sapwood.core.models import Job
 from sapwood.core.worker import silent_since
 from sapwood.formats.phrase import Phrase
-from sapwood.site.upgrades import actions, offers, queries, requests, screen
+from sapwood.site.upgrades import actions, comparing, offers, queries, requests, screen
 from sapwood.site.upgrades.applying import FORWARD
 from sapwood.site.upgrades.data import Stage, Subject
 from sapwood.site.upgrades.models import Kind, Override, RehearsalRecord, Request, State, UpgradeRun
@@ -312,7 +312,16 @@ def run(request: HttpRequest, key: str) -> HttpResponse:
 def history(request: HttpRequest, place: str) -> HttpResponse:
     """Every upgrade of a deployment: foretold against actual."""
     rows = [screen.compared(row) for row in queries.runs(place)]
-    return render(request, "sapwood/upgrades/history.html", {"offer": _offer(place), "rows": rows})
+    held = queries.comparisons(place)
+    newest = queries.newest_rehearsal(place)
+    context = {
+        "offer": _offer(place),
+        "rows": rows,
+        "held": comparing.rows(held),
+        "pictures": comparing.pictures(held),
+        "basis": comparing.basis(newest.document) if newest and newest.document else "",
+    }
+    return render(request, "sapwood/upgrades/history.html", context)
 
 
 def _offer(place: str) -> offers.Offer:

@@ -16,7 +16,7 @@ from sapwood.site.upgrades.isolation import Level, confinement, guard, probe
 __all__ = ["InsideError", "Served", "ask", "each", "one", "serving"]
 
 INSIDE = Path(__file__).with_name("inside.py")
-LOOKING = {"facts", "plan", "preflight", "tables"}
+LOOKING = {"facts", "plan", "preflight", "relations", "tables"}
 
 
 def ask(

@@ -468,6 +468,28 @@ def sizes(connection: Any, cursor: Any) -> Any:
         yield {"name": name, "rows": cursor.fetchone()[0], "size_bytes": None if size is None else int(size)}
 
 
+def relations(_request: dict[str, Any], answers: Answers) -> None:
+    """Which column points at which, as the models say: a database need not declare it (MyISAM, `db_constraint`)."""
+    from django.apps import apps
+    from django.db import connections, router
+
+    models = [model for model in apps.get_models(include_auto_created=True) if usable(model)]
+    answers.say(
+        "relations",
+        databases={
+            alias: [list(row) for model in models if router.allow_migrate_model(alias, model) for row in points(model)]
+            for alias in connections
+        },
+    )
+
+
+def points(model: Any) -> Any:
+    for field in model._meta.local_concrete_fields:
+        if field.remote_field is not None and hasattr(field, "target_field"):
+            target = field.target_field
+            yield model._meta.db_table, field.column, target.model._meta.db_table, target.column
+
+
 def executor_for(alias: str) -> Any:
     from django.db import connections
     from django.db.migrations.executor import MigrationExecutor
@@ -1191,6 +1213,7 @@ def flat(operations: Any) -> Any:
 VERBS = {
     "facts": facts,
     "tables": tables,
+    "relations": relations,
     "preflight": preflight,
     "plan": plan,
     "migrate": migrate,

@@ -121,8 +121,8 @@ class MySQL:
     def shadow(self, url: DatabaseUrl, folder: Path, technique: str, say: Say) -> Iterator[Copy]:
         """A private server with a copy of the database."""
         began = time.perf_counter()
-        settings = _settings(url)
-        options = _options(settings)
+        settings = settings_of(url)
+        options = options_like(settings)
         flush = options.pop("innodb-flush-log-at-trx-commit")
         with no_space(), servers.home(folder, servers.owner_for("mysql")) as place:
             if technique == PHYSICAL:
@@ -181,12 +181,12 @@ class MySQL:
             )
             columns: dict[str, list[str]] = {}
             for table, column, kind, octets in cursor.fetchall():
-                columns.setdefault(table, []).append(_summed(_quoted(column), kind.lower(), int(octets)))
+                columns.setdefault(table, []).append(_summed(quoted(column), kind.lower(), int(octets)))
             for table, expressions in columns.items():
                 row = f"CONCAT_WS('#', {', '.join(expressions)})"
                 cursor.execute(
                     f"SELECT COUNT(*), COALESCE(SUM(CAST(CONV(LEFT(MD5({row}), 16), 16, 10) AS UNSIGNED)), 0)"  # noqa: S608 - quoted
-                    f" FROM {_quoted(table)}"
+                    f" FROM {quoted(table)}"
                 )
                 [(rows, checksum)] = cursor.fetchall()
                 found[table] = (int(rows), int(checksum) % 2**64)
@@ -286,15 +286,15 @@ def _said(error: BaseException) -> str:
     return f"({number}) {scrub(Exception(' '.join(map(str, words))))}"[:300]
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def _settings(url: DatabaseUrl) -> dict[str, str]:
+def settings_of(url: DatabaseUrl) -> dict[str, str]:
     return {name.lower(): str(value) for name, value in _all(url, "SHOW GLOBAL VARIABLES")}
 
 
-def _options(settings: Mapping[str, str]) -> dict[str, str]:
+def options_like(settings: Mapping[str, str]) -> dict[str, str]:
     """A server's options that make it behave like the source, within this machine's memory."""
     found = {RENAMED.get(name, name).replace("_", "-"): settings[name] for name in KEPT if settings.get(name)}
     found["innodb-buffer-pool-size"] = str(
@@ -331,7 +331,7 @@ def _definitions(cursor: Any, name: str) -> tuple[int, int]:
         if kind not in {"BASE TABLE", "VIEW", "SEQUENCE"}:
             parts.append((table, kind))
             continue
-        cursor.execute(f"SHOW CREATE {'VIEW' if kind == 'VIEW' else 'TABLE'} {_quoted(table)}")
+        cursor.execute(f"SHOW CREATE {'VIEW' if kind == 'VIEW' else 'TABLE'} {quoted(table)}")
         parts.append((table, re.sub(r" AUTO_INCREMENT=\d+", "", cursor.fetchone()[1])))
     for columns, source, schema in (
         ("trigger_name, event_manipulation, action_timing, event_object_table, action_statement, sql_mode, definer",
@@ -373,7 +373,7 @@ def _no_logical(size: int, disk: Path) -> str:
 
 
 def _no_physical(url: DatabaseUrl, disk: Path) -> str:
-    settings = _settings(url)
+    settings = settings_of(url)
     data = Path(settings["datadir"])
     if servers.program("mariadb-backup") is None:
         return "mariadb-backup is not installed here"
@@ -458,13 +458,13 @@ def _load_logical(url: DatabaseUrl, control: DatabaseUrl, folder: Path, say: Say
     remove(dumped)
     try:
         _dump(url, dumped, say)
-        _zones(url, control)
+        copy_zones(url, control)
         _load(dumped, dataclasses.replace(control, name=url.name), say)
     finally:
         shutil.rmtree(dumped, ignore_errors=True)
 
 
-def _zones(url: DatabaseUrl, control: DatabaseUrl) -> None:
+def copy_zones(url: DatabaseUrl, control: DatabaseUrl) -> None:
     """Named time zones: without them a server answers CONVERT_TZ with NULL."""
     names = ("time_zone", "time_zone_name", "time_zone_transition", "time_zone_transition_type")
     dump, client = client_program("dump"), client_program()
@@ -569,25 +569,25 @@ def _dump_exactly(url: DatabaseUrl, table: str, path: Path) -> None:
         url.name,
         table,
     )
-    names = [_quoted(name) for name, _kind in kinds]
-    wanted = [f"{_quoted(name)} + 0e0" if kind == "float" else _quoted(name) for name, kind in kinds]
+    names = [quoted(name) for name, _kind in kinds]
+    wanted = [f"{quoted(name)} + 0e0" if kind == "float" else quoted(name) for name, kind in kinds]
     with connected(url) as connection, path.open("wb") as file:
         connection.decoders = {}
         with connection.cursor(SSCursor) as cursor:
-            cursor.execute(f"SELECT {', '.join(wanted)} FROM {_quoted(table)}")  # noqa: S608 - quoted
-            binary = [_is_binary(field) for field in cursor._result.fields]  # noqa: SLF001 - PyMySQL's only way to the charset
+            cursor.execute(f"SELECT {', '.join(wanted)} FROM {quoted(table)}")  # noqa: S608 - quoted
+            binary = [is_binary(field) for field in cursor._result.fields]  # noqa: SLF001 - PyMySQL's only way to the charset
             while rows := cursor.fetchmany(200):
-                lines = (", ".join(map(_literal, row, binary)) for row in rows)
-                text = f"INSERT INTO {_quoted(table)} ({', '.join(names)}) VALUES ({'), ('.join(lines)});\n"  # noqa: S608
+                lines = (", ".join(map(literal, row, binary)) for row in rows)
+                text = f"INSERT INTO {quoted(table)} ({', '.join(names)}) VALUES ({'), ('.join(lines)});\n"  # noqa: S608
                 file.write(text.encode("utf-8", "surrogateescape"))
 
 
-def _is_binary(field: Any) -> bool:
+def is_binary(field: Any) -> bool:
     kinds = {FIELD_TYPE.BLOB, FIELD_TYPE.STRING, FIELD_TYPE.VAR_STRING, FIELD_TYPE.GEOMETRY, FIELD_TYPE.BIT}
     return field.charsetnr == 63 and field.type_code in kinds  # noqa: PLR2004 - 63: the collation `binary`
 
 
-def _literal(value: Any, binary: bool) -> str:  # noqa: FBT001 - mapped over two columns
+def literal(value: Any, binary: bool) -> str:  # noqa: FBT001 - mapped over two columns
     if value is None:
         return "NULL"
     if binary or isinstance(value, bytes):
@@ -609,8 +609,8 @@ def _load(source: Path, url: DatabaseUrl, say: Say) -> None:
     say("emptying the database")
     run(
         dataclasses.replace(url, name=""),
-        f"DROP DATABASE IF EXISTS {_quoted(url.name)}",
-        f"CREATE DATABASE {_quoted(url.name)} CHARACTER SET {database['charset']} COLLATE {database['collation']}",
+        f"DROP DATABASE IF EXISTS {quoted(url.name)}",
+        f"CREATE DATABASE {quoted(url.name)} CHARACTER SET {database['charset']} COLLATE {database['collation']}",
     )
     with option_file(url) as defaults:
         argv = [str(client), f"--defaults-file={defaults}", "--default-character-set=utf8mb4", url.name]

@@ -110,7 +110,7 @@ class PostgreSQL:
             "SELECT n.nspname, c.relname, greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid)"  # noqa: S608
             f" FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND {USER_SCHEMA}"
         )
-        return {_label(schema, name): (int(rows), int(size)) for schema, name, rows, size in _all(url, query)}
+        return {label(schema, name): (int(rows), int(size)) for schema, name, rows, size in _all(url, query)}
 
     def techniques(self, url: DatabaseUrl, folder: Path) -> tuple[Technique, ...]:
         """pg_basebackup, or dump and restore."""
@@ -136,8 +136,8 @@ class PostgreSQL:
     def shadow(self, url: DatabaseUrl, folder: Path, technique: str, say: Say) -> Iterator[Copy]:
         """A private server with a copy of the database."""
         began = time.perf_counter()
-        programs = _programs(url)
-        settings = _settings(url)
+        programs = programs_for(url)
+        settings = settings_of(url)
         with no_space(), servers.home(folder, servers.owner_for("postgres")) as place:
             if technique == PHYSICAL:
                 say("copying the cluster's files")
@@ -176,7 +176,7 @@ class PostgreSQL:
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             [snapshot] = connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
             say("dumping the database")
-            _dump(url, _programs(url), fresh, snapshot)
+            _dump(url, programs_for(url), fresh, snapshot)
             say("summing up the rows")
             found = _fingerprint(connection)
         return seal(fresh, folder / "backup", LOGICAL, time.perf_counter() - began, found)
@@ -185,7 +185,7 @@ class PostgreSQL:
     def restore(self, backup: Backup, url: DatabaseUrl, say: Say) -> float:
         """Drop the database and load the backup; what an interrupted run loaded is dropped again."""
         began = time.perf_counter()
-        _load(backup.path, url, _programs(url), say)
+        _load(backup.path, url, programs_for(url), say)
         if differs := same(self.fingerprint(url), backup.fingerprint):
             raise BackupError(f"The restored database differs from its backup: {differs}", hint="Restore it again.")
         return time.perf_counter() - began
@@ -279,7 +279,7 @@ def _said(error: psycopg.Error) -> str:
     return f"({error.sqlstate or 'no answer'}) {text[0] if text else type(error).__name__}"[:300]
 
 
-def _label(schema: str, name: str) -> str:
+def label(schema: str, name: str) -> str:
     return name if schema == "public" else f"{schema}.{name}"
 
 
@@ -299,14 +299,14 @@ def _administration(url: DatabaseUrl) -> DatabaseUrl:
     return dataclasses.replace(url, name="postgres")
 
 
-def _programs(url: DatabaseUrl) -> Path:
+def programs_for(url: DatabaseUrl) -> Path:
     found = servers.postgresql_programs(_major(ENGINE.version(url)))
     if found is None:
         raise ShadowError("PostgreSQL is not installed here", hint="Install the package postgresql.")
     return found
 
 
-def _settings(url: DatabaseUrl) -> dict[str, str]:
+def settings_of(url: DatabaseUrl) -> dict[str, str]:
     """The source's settings that a shadow keeps; its memory is bounded by what this machine has."""
     names = ", ".join(f"'{name}'" for name in (*KEPT, "data_checksums"))
     query = f"SELECT name, current_setting(name, true) FROM pg_settings WHERE name IN ({names})"  # noqa: S608 - ours
@@ -332,7 +332,7 @@ def _fingerprint(connection: psycopg.Connection[Any]) -> dict[str, tuple[int, in
             "r": "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) FROM ONLY {} t",
             "S": "SELECT 1, hashtextextended(concat(last_value, '|', is_called), 0)::numeric FROM {}",
         }[kind]
-        found[_label(schema, name)] = numbers(sql.SQL(query).format(sql.Identifier(schema, name)))
+        found[label(schema, name)] = numbers(sql.SQL(query).format(sql.Identifier(schema, name)))
     return found
 
 
@@ -411,7 +411,7 @@ def _load_logical(url: DatabaseUrl, control: DatabaseUrl, programs: Path, folder
     try:
         say("dumping the database")
         _dump(url, programs, dumped)
-        _roles(url, control)
+        copy_roles(url, control)
         _load(dumped, dataclasses.replace(control, name=url.name), programs, say)
         # A dump brings no statistics, and a plan without them is not production's.
         run(dataclasses.replace(control, name=url.name), "ANALYZE", "CHECKPOINT")
@@ -419,15 +419,27 @@ def _load_logical(url: DatabaseUrl, control: DatabaseUrl, programs: Path, folder
         shutil.rmtree(dumped, ignore_errors=True)
 
 
-def load_schema(source: DatabaseUrl, url: DatabaseUrl, folder: Path) -> None:
-    """Make a new database on the same server with the source's definitions and no rows."""
-    programs = _programs(source)
+def load_schema(source: DatabaseUrl, url: DatabaseUrl, folder: Path, *, like_source: bool = False) -> None:
+    """Make a new database with the source's definitions and no rows; `like_source` also sorts its texts as that does.
+
+    Without it, source and database are on one server.
+    """
+    programs = programs_for(source)
     _client(source, [programs / "pg_dump", "-Fd", "-s", "-f", folder], "pg_dump")
-    run(_administration(url), sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(url.name)))
+    made = sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(url.name))
+    run(_administration(url), made + _sorted_like(source) if like_source else made)
     _client(url, [programs / "pg_restore", "-Fd", "--no-owner", "--no-privileges", folder], "pg_restore")
 
 
-def _roles(url: DatabaseUrl, control: DatabaseUrl) -> None:
+def _sorted_like(source: DatabaseUrl) -> sql.Composed:
+    """Encoding and locale of a database, as options of a new one: how long an index of texts takes rests on them."""
+    query = "SELECT pg_encoding_to_char(encoding), datcollate, datctype FROM pg_database WHERE datname = {}"
+    [(encoding, collate, ctype)] = _all(source, sql.SQL(query).format(sql.Literal(source.name)))
+    words = sql.SQL(" ENCODING {} LC_COLLATE {} LC_CTYPE {}")
+    return words.format(*map(sql.Literal, (encoding, collate, ctype)))
+
+
+def copy_roles(url: DatabaseUrl, control: DatabaseUrl) -> None:
     """The source's roles without their passwords: owners and grants in the dump name them."""
     names = [name for (name,) in _all(url, "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_'")]
     known = {name for (name,) in _all(control, "SELECT rolname FROM pg_roles")}

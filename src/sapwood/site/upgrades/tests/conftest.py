@@ -139,6 +139,11 @@ class Campus:
         )
 
 
+@pytest.fixture(autouse=True)
+def _own_database(db):
+    """Every rehearsal writes down what it foretold."""
+
+
 @pytest.fixture(scope="session")
 def stock(tmp_path_factory):
     """The database of a campus in production with a hundred products, made once."""
