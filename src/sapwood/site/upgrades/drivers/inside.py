@@ -196,6 +196,9 @@ def wrap_settings(request: dict[str, Any]) -> None:
     databases = {}
     given = request["databases"]
     for alias, config in getattr(base, "DATABASES", {}).items():
+        if given is None:  # in a container the settings lead to the shadow by themselves
+            databases[alias] = config
+            continue
         if alias not in given:
             raise RefusedError("upgrades.unmapped_database", f"the database {alias!r} of the settings is not mapped")
         databases[alias] = database(config, given[alias])
@@ -258,7 +261,7 @@ def careful_connections(request: dict[str, Any]) -> None:
     from django.db.backends.signals import connection_created
 
     wait = int(request.get("lock_wait_s", LOCK_WAIT_S))
-    read_only = {alias for alias, given in request["databases"].items() if given.get("read_only")}
+    read_only = {alias for alias, given in (request["databases"] or {}).items() if given.get("read_only")}
 
     def prepare(connection: Any, **_more: Any) -> None:
         statements = []
