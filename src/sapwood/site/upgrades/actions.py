@@ -29,12 +29,14 @@ from sapwood.site.upgrades.applying import (
 )
 from sapwood.site.upgrades.certificate import check
 from sapwood.site.upgrades.data import Stage, Subject
-from sapwood.site.upgrades.engines.base import Say, remove
+from sapwood.site.upgrades.drivers.base import Asked
+from sapwood.site.upgrades.drivers.registry import driver_of
+from sapwood.site.upgrades.engines.base import Say
 from sapwood.site.upgrades.isolation import end_marked
 from sapwood.site.upgrades.journal import Journal
 from sapwood.site.upgrades.models import JournalLine, Override, UpgradeRun
 from sapwood.site.upgrades.offers import key_of
-from sapwood.site.upgrades.planning import Plan, make_plan, measure_tables, readable
+from sapwood.site.upgrades.planning import Plan, measure_tables, readable
 from sapwood.site.upgrades.preflight import Outcome, Preflight
 
 OVERRIDE_FOR: Final = dt.timedelta(days=1)
@@ -71,6 +73,7 @@ def apply(  # noqa: PLR0913 - what, on whose word, and for whom
     certificate: Path | None = None,
     override: uuid.UUID | None = None,
     postpone: bool = False,
+    asked: Asked | None = None,
     say: Say = lambda _line: None,
 ) -> Status:
     """Upgrade the deployment itself. Refuses without a valid certificate for exactly this plan, or an override.
@@ -87,14 +90,14 @@ def apply(  # noqa: PLR0913 - what, on whose word, and for whom
             )
         _refuse_unready(ready)
         scratch = work / "plan"
-        plan = make_plan(subject, scratch)
+        plan = driver_of(subject).freeze(subject, asked or Asked(work, clock.now()))
         leave = _leave(subject, plan, certificate, override, scratch, clock.now())
         journal = journals.begin(subject, work, clock)
         journal.write("begun", **_begun(subject, plan, leave, actor, postpone=postpone), preflight=ready.to_dict())
         _audited("upgrades.begin", subject, journal, actor, clock.now())
         for old in journals.all_runs(subject, work, clock)[:-1]:
-            _drop_backups(old)
-        Run(subject, journal, clock=clock, say=_saying(subject, journal, clock, say)).forward()
+            _carried(subject, old, clock, say).drop_backups()
+        _carried(subject, journal, clock, say).forward()
         return _over(subject, journal, actor, clock)
 
 
@@ -106,7 +109,7 @@ def resume(subject: Subject, *, work: Path, clock: Clock, actor: Actor, say: Say
             raise NothingToDoError(f"The upgrade of {subject.name} is over", hint="There is nothing to go on with.")
         _clear(journal)
         journal.write("resumed", actor=actor.key)
-        run = Run(subject, journal, clock=clock, say=_saying(subject, journal, clock, say))
+        run = _carried(subject, journal, clock, say)
         if journal.last("back"):
             run.back()
         else:
@@ -138,7 +141,7 @@ def rollback(  # noqa: PLR0913 - how far, at what price, and for whom
         if journal.last("rolled_back", "back") and journal.entries[-1].event == "rolled_back" and not to_base:
             raise NothingToDoError(f"The upgrade of {subject.name} is taken back already", hint="See the status.")
         _clear(journal)
-        run = Run(subject, journal, clock=clock, say=_saying(subject, journal, clock, say))
+        run = _carried(subject, journal, clock, say)
         if not to_base and not journal.has("started", step="migrate") and (half := run.half_done()):
             raise HalfDoneError(
                 f"The early migration {half[0][1]} is half done; only the base backup takes it back",
@@ -224,6 +227,11 @@ def _refuse_unready(ready: Preflight) -> None:
 def _leave(
     subject: Subject, plan: Plan, certificate: Path | None, override: uuid.UUID | None, scratch: Path, now: dt.datetime
 ) -> Certificate | Override:
+    if certificate is not None and not subject.databases:
+        raise NoLeaveError(
+            "Nothing certifies the upgrade of this kind of deployment yet",
+            hint="Two administrators may agree to exactly this plan: --override ID.",
+        )
     if certificate is not None:
         return check(certificate, plan, measure_tables(subject, readable(subject), scratch), now=now)
     if override is None:
@@ -264,7 +272,13 @@ def _begun(
         "known": [[row.id, row.model, row.field] for row in rehearsed.known] if rehearsed else [],
         "predicted_downtime_s": rehearsed.predicted_downtime_s.to_dict() if rehearsed else None,
         "predicted_rollback_s": rehearsed.predicted_rollback_s.to_dict() if rehearsed else None,
+        **plan.details,
     }
+
+
+def _carried(subject: Subject, journal: Journal, clock: Clock, say: Say) -> Run:
+    """What carries a journal out, as the kind of deployment asks."""
+    return driver_of(subject).upgrade(subject, journal, clock, _saying(subject, journal, clock, say))
 
 
 def _open(subject: Subject, work: Path, clock: Clock) -> Journal:
@@ -345,9 +359,3 @@ def _over(subject: Subject, journal: Journal, actor: Actor, clock: Clock) -> Sta
 def _audited(action: str, subject: Subject, journal: Journal, actor: Actor, now: dt.datetime) -> None:
     details = {"subject": subject.name, "plan": journal.entries[0].details["plan"]}
     audit.record(actor=actor, action=action, subject=f"upgrade:{journal.run}", at=now, details=details)
-
-
-def _drop_backups(journal: Journal) -> None:
-    """The backups of an upgrade are kept until the next one begins."""
-    for kind in ("base", "final"):
-        remove(journal.folder / kind)

@@ -409,6 +409,11 @@ class Run:
     def _do_back_maintenance_off(self) -> None:
         self._hook("maintenance_off", "current")
 
+    def drop_backups(self) -> None:
+        """Remove the backups of this run: they are kept until the next one begins."""
+        for kind in ("base", "final"):
+            remove(self.journal.folder / kind)
+
     # --- shared -----------------------------------------------------------------------------------------------------
 
     def _hook(self, name: str, towards: str) -> None:

@@ -15,7 +15,9 @@ from sapwood.formats.errors import FormatError
 from sapwood.formats.phrase import Figure, Phrase
 from sapwood.site.identity import api as identity
 from sapwood.site.upgrades.data import Subject, Verdict
-from sapwood.site.upgrades.planning import Plan, make_plan, measure_tables, readable
+from sapwood.site.upgrades.drivers.base import Asked
+from sapwood.site.upgrades.drivers.registry import driver_of
+from sapwood.site.upgrades.planning import Plan, measure_tables, readable
 from sapwood.site.upgrades.rehearsing import Rehearsal
 from sapwood.site.upgrades.scratch import private_folder
 
@@ -178,7 +180,7 @@ def examine(
         check_time(certificate, now)
         if subject is not None:
             with private_folder(work) as scratch:
-                check_plan(certificate, make_plan(subject, scratch / "plan"))
+                check_plan(certificate, driver_of(subject).freeze(subject, Asked(scratch, now)))
                 check_growth(certificate, measure_tables(subject, readable(subject), scratch / "tables"))
     except CertificateError as error:
         return certificate, error

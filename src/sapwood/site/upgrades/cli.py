@@ -74,8 +74,9 @@ def preflight(*, subject: Path, catalogue: Path | None, waive: tuple[str, ...], 
 def rehearse(*, subject: Path, report: Path, language: str | None, as_json: bool) -> None:
     """Run the upgrade of SUBJECT on a copy and judge it. Exit 3: no-go; 4: not known."""
     read = _read(subject, quiet=as_json)
-    api.driver_of(read).require_rehearsal(read)
-    found = api.rehearse(read, work=_work(), now=system_clock().now(), say=_say(quiet=as_json))
+    driver = api.driver_of(read)
+    driver.require_rehearsal(read)
+    found = driver.rehearse(read, _asked(()), _say(quiet=as_json))
     certificate = api.issue(found, report, now=system_clock().now())
     found.certificate = str(certificate.absolute()) if certificate else None
     paths = api.write_report(found, report, language=language or "")
@@ -162,8 +163,9 @@ def apply(
 ) -> None:
     """Upgrade SUBJECT itself. Exit 3: it was taken back, and the data are what they were; 1: a person is needed."""
     read = _read(subject, quiet=as_json)
-    api.driver_of(read).require_rehearsal(read)
-    ready = api.preflight(read, work=_work(), own=_own_database(), waivers=_waivers(waive))
+    driver = api.driver_of(read)
+    driver.require_rehearsal(read)
+    ready = driver.preflight(read, _asked(waive))
     leave = {"certificate": certificate, "override": override, "postpone": postpone, "ready": ready}
     _press(api.apply, subject, as_json=as_json, **leave)
 

@@ -2,20 +2,27 @@
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sapwood.core.errors import SapwoodError
 from sapwood.formats.canonical import JSON, canonical_bytes, sha256_hex
 from sapwood.formats.certificate import Table
 from sapwood.history.altered import settle
 from sapwood.history.migrations import Migration, read_migration
 from sapwood.site.upgrades.data import DatabaseUrl, PendingMigration, Subject
-from sapwood.site.upgrades.drivers.container import refuse_rehearsal
 from sapwood.site.upgrades.drivers.django import each, one
 from sapwood.site.upgrades.isolation import Level
 
 MAX_MIGRATION_BYTES = 5_000_000
+
+
+class OtherDriverError(SapwoodError):
+    """Something was asked for that only Django projects have."""
+
+    code = "upgrades.other_driver"
+    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,7 @@ class Plan:
     migrations: tuple[PendingMigration, ...]
     problems: tuple[Mapping[str, str], ...]
     parts: Mapping[str, str]
+    details: Mapping[str, Any] = field(default_factory=dict)  # what a driver needs to run it, for the journal
 
     @property
     def digest(self) -> str:
@@ -89,7 +97,10 @@ def counted(answer: Mapping[str, Any]) -> tuple[Table, ...]:
 def readable(subject: Subject) -> dict[str, DatabaseUrl]:
     """The subject's databases, opened for reading only."""
     if subject.driver != "django":
-        refuse_rehearsal()
+        raise OtherDriverError(
+            f"{subject.name} is no Django project whose database can be opened from here",
+            hint="`sapwood upgrade plan` says what its driver knows.",
+        )
     return {alias: dataclasses.replace(url, read_only=True) for alias, url in subject.databases.items()}
 
 

@@ -57,6 +57,7 @@ class Rehearsal:
     technique: str = ""
     technique_why: str = ""
     isolation: dict[str, Any] = field(default_factory=lambda: described(probe()))
+    secrets: Mapping[str, list[str]] = field(default_factory=dict)
     probes: Mapping[str, Algorithms] = field(default_factory=dict)
     copy_s: float = 0.0
     backup_s: float = 0.0
@@ -112,7 +113,7 @@ class Rehearsal:
             "technique_why": self.technique_why,
             "shadow": {"seconds": self.copy_s, "bytes": self.copy_bytes},
             "isolation": self.isolation["kind"],
-            "isolation_detail": {**self.isolation, "secrets": self.plan.target.get("secrets", {})},
+            "isolation_detail": {**self.isolation, "secrets": self.secrets or self.plan.target.get("secrets", {})},
             "problems": [dict(problem) for problem in self.plan.problems],
             "waivers": self.waivers,
             "engines": self.plan.engines,
@@ -182,11 +183,11 @@ def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambd
             if subject.base_url:  # the button has those that only read look again, while the site is closed
                 found.check_s += sum(row["seconds"] for row in last.rows if row["safety"] == Safety.S0)
             broken = any(row["phase"] == "migrate" for row in found.failures)
-            found.checks = [{**row, "after_failure": broken} for row in _judged(found.known, after)]
+            found.checks = [{**row, "after_failure": broken} for row in judged(found.known, after)]
             say("measuring the way back")
             for alias, url in subject.databases.items():
                 _way_back(url, shadow[alias], folder / f"{alias}-backup", found, say)
-        _conclude(found)
+        verdict_of(found)
         found.untested += [
             f"the rows of the database {alias}: only its migrations ran" for alias in shadow if alias != "default"
         ]
@@ -208,13 +209,13 @@ def _upgrade(subject: Subject, shadow: Databases, folder: Path, found: Rehearsal
         found.early_s = found.migrate_s
         rows = _check(subject, subject.current, shadow, folder / "old-on-new", found, "half-way through", say)
         done |= set(first)
-        if not found.failures and not any(_new_failures(found.known, rows)):
+        if not found.failures and not any(new_failures(found.known, rows)):
             found.early = first
     if last and (first or middle):
         _migrate(subject, "default", shadow, folder / "migrate", found, say, only=middle, signals=False)
         rows = _check(subject, subject.target, shadow, folder / "new-before-last", found, "before the last of", say)
         done |= set(middle)
-        if not found.failures and not any(_new_failures(found.known, rows)):
+        if not found.failures and not any(new_failures(found.known, rows)):
             found.postponable = last
     for alias in shadow:
         rest = {"only": [label for label in everything if label not in done]} if alias == "default" and done else {}
@@ -353,7 +354,7 @@ def _broken(phase: str, error: SapwoodError) -> dict[str, Any]:
     }
 
 
-def _judged(known: Known, after: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def judged(known: Known, after: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """What fails now and failed before the upgrade too is no finding about the upgrade."""
     for row in after:
         asked = not row.get("pack") or row["safety"] == Safety.S0  # of the present release, packs ask by reading only
@@ -361,8 +362,8 @@ def _judged(known: Known, after: Iterable[Mapping[str, Any]]) -> Iterator[dict[s
         yield {**row, "before": "fail" if (row["id"], row["model"], row["field"]) in known else before}
 
 
-def _new_failures(known: Known, after: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    return (row for row in _judged(known, after) if row["verdict"] == "fail" and row["before"] != "fail")
+def new_failures(known: Known, after: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    return (row for row in judged(known, after) if row["verdict"] == "fail" and row["before"] != "fail")
 
 
 def _way_back(url: DatabaseUrl, shadow: DatabaseUrl, folder: Path, found: Rehearsal, say: Say) -> None:
@@ -376,7 +377,8 @@ def _way_back(url: DatabaseUrl, shadow: DatabaseUrl, folder: Path, found: Rehear
         found.failures.append(_broken("way back", error))
 
 
-def _conclude(found: Rehearsal) -> None:
+def verdict_of(found: Rehearsal) -> None:
+    """Conclude, the weightiest reason first."""
     # A migration that failed for want of what was held back may do well in production: that is not known.
     held = [row for row in found.failures if row.get("held_back")]
     sure = [row for row in found.failures if row not in held and not (held and row["after_failure"])]

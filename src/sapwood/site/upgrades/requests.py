@@ -7,6 +7,7 @@ account owns, and which the worker, as that account, reads again before it acts.
 import datetime as dt
 import logging
 import os
+import shlex
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -25,15 +26,15 @@ from sapwood.site.upgrades import actions
 from sapwood.site.upgrades.applying import BACK, FORWARD, NothingToDoError, Status
 from sapwood.site.upgrades.certificate import CertificateError, check, issue, read
 from sapwood.site.upgrades.data import Stage, Subject, Verdict
+from sapwood.site.upgrades.drivers.base import Asked
+from sapwood.site.upgrades.drivers.registry import driver_of
 from sapwood.site.upgrades.engines.base import Say
 from sapwood.site.upgrades.environments import with_environments
-from sapwood.site.upgrades.foretold import rehearse
 from sapwood.site.upgrades.journal import BusyError
 from sapwood.site.upgrades.models import UNFINISHED, Kind, RehearsalRecord, Request, State
 from sapwood.site.upgrades.offers import key_of, read_ours
 from sapwood.site.upgrades.permissions import APPLY, REHEARSE
-from sapwood.site.upgrades.planning import make_plan, measure_tables, readable
-from sapwood.site.upgrades.preflight import preflight
+from sapwood.site.upgrades.planning import measure_tables, readable
 from sapwood.site.upgrades.report import write_report
 
 logger = logging.getLogger(__name__)
@@ -147,19 +148,26 @@ def work_folder() -> Path:
     return role_dir() / "upgrades"
 
 
+def _asked(ctx: JobContext, waivers: Mapping[str, str] | None = None) -> Asked:
+    return Asked(work_folder(), ctx.now(), connections["default"].settings_dict, waivers=waivers or {})
+
+
 def _look(row: Request, subject: Subject, ctx: JobContext, again: bool) -> Mapping[str, Any]:  # noqa: ARG001, FBT001
     """Plan, preflight, and whether the newest certificate holds for both."""
-    work, say = work_folder(), _teller(ctx, 3)
+    work, say, driver, asked = work_folder(), _teller(ctx, 3), driver_of(subject), _asked(ctx)
     say("reading both environments")
-    plan = make_plan(subject, work / "plan")
+    plan = driver.freeze(subject, asked)
     say("looking whether it could begin")
-    before = preflight(subject, work=work, own=connections["default"].settings_dict)
+    before = driver.preflight(subject, asked)
     found: dict[str, Any] = {
         "plan": {
+            "driver": subject.driver,
             "digest": plan.digest,
-            "from": str(plan.current["django"]),
-            "to": str(plan.target["django"]),
+            "from": str(plan.current.get("django") or plan.current["release"]),
+            "to": str(plan.target.get("django") or plan.target["release"]),
             "engines": plan.engines,
+            "steps": [{**one, "words": shlex.join(one["argv"])} for one in plan.details.get("steps", [])],
+            "stores": plan.details.get("stores", []),
             "migrations": [{"label": one.label, "classes": list(one.classes)} for one in plan.migrations],
             "problems": [dict(problem) for problem in plan.problems],
         },
@@ -190,7 +198,7 @@ def newest_go(place: str) -> RehearsalRecord | None:
 
 
 def _rehearse(row: Request, subject: Subject, ctx: JobContext, again: bool) -> Mapping[str, Any]:  # noqa: ARG001, FBT001
-    found = rehearse(subject, work=work_folder(), now=ctx.now(), say=_teller(ctx, PARTS))
+    found = driver_of(subject).rehearse(subject, _asked(ctx), _teller(ctx, PARTS))
     folder = work_folder() / "reports" / str(row.uuid)
     path = issue(found, folder, now=ctx.now())
     found.certificate = str(path) if path else None
@@ -214,9 +222,9 @@ def _apply(row: Request, subject: Subject, ctx: JobContext, again: bool) -> Mapp
     if before is not None:
         return _said(actions.resume(subject, **given) if before.stage is Stage.INTERRUPTED else before)
     options: Mapping[str, Any] = row.options
-    ready = preflight(
-        subject, work=work_folder(), own=connections["default"].settings_dict, waivers=options.get("waivers", {})
-    )
+    driver = driver_of(subject)
+    driver.require_rehearsal(subject)
+    ready = driver.preflight(subject, _asked(ctx, options.get("waivers", {})))
     rehearsed = RehearsalRecord.objects.filter(request__place=row.place)
     rehearsal = rehearsed.filter(request__uuid=options["rehearsal"]).first() if options.get("rehearsal") else None
     found = actions.apply(

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from sapwood.site.upgrades.drivers import container
 from sapwood.site.upgrades.engines import servers
 from sapwood.site.upgrades.isolation import end_marked
 
@@ -58,6 +59,8 @@ def sweep(work: Path) -> int:
             elif not _alive(left):
                 end_marked(str(left), below=True)
                 servers.sweep(left)
+                if not container.sweep(left):
+                    continue  # the engine does not answer; the next sweep tries again
                 shutil.rmtree(left, ignore_errors=True)
                 removed += not left.exists()
     return removed

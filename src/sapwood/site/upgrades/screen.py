@@ -77,9 +77,12 @@ KINDS: Final = {
 # What a rehearsal says on its way: the beginning of its English line, and the words of the page.
 LINES: Final = (
     ("reading both environments", gettext_lazy("Reading both environments")),
+    ("copying the site", gettext_lazy("Copying the site")),
     ("copying", gettext_lazy("Copying the database")),
     ("sampling", gettext_lazy("Drawing samples of the rows")),
     ("rehearsing sample", gettext_lazy("Rehearsing on the next sample")),
+    ("backing up the copy", gettext_lazy("Backing up the copy, as the button would")),
+    ("running", gettext_lazy("Running Tutor's own steps on the copy")),
     ("checking", gettext_lazy("Checking the rows of every model")),
     ("serving the application", gettext_lazy("Serving the application on the copy")),
     ("running the pack", gettext_lazy("Running the packs of checks")),
@@ -161,7 +164,7 @@ def report(document: Mapping[str, Any]) -> dict[str, Any]:
         "count": len(document["migrations"]),
         "size": document["shadow"]["bytes"],
         "technique": document["shadow_technique"],
-        "isolated": document["isolation"] == "namespaces",
+        "isolated": document["isolation"] in {"namespaces", "containers"},
         "timeline": timeline(document["steps"]) if document.get("steps") else None,
         "findings": findings(document),
         "basis": basis(document),
@@ -207,6 +210,9 @@ def events(lines: Sequence[JournalLine]) -> list[dict[str, Any]]:
             rows.append({"at": one.at, "title": step})
         elif one.event == "migration_done":
             rows.append({"at": one.at, "title": _("Migrated %(name)s") % {"name": label}})
+        elif one.event == "command_done":
+            name, took = str(one.details["command"]), figures.duration(float(one.details.get("seconds", 0)))
+            rows.append({"at": one.at, "title": _("Ran %(name)s, in %(time)s") % {"name": name, "time": took}})
     return rows
 
 

@@ -30,7 +30,9 @@ _TOP: Final = {
 }  # fmt: skip
 _SIDE: Final = {"python", "settings", "requirements", "exclude_newer"}
 # What a Tutor root says by itself, nobody writes down a second time.
-_TUTOR_TOP: Final = {"name", "driver", "root", "plugins_root", "via", "current", "target"}
+_TUTOR_TOP: Final = {"name", "driver", "root", "plugins_root", "via", "current", "target", "shadow", "hooks"}
+_TUTOR_TECHNIQUES: Final = ("auto", "physical", "logical")
+_TUTOR_HOOKS: Final = ("maintenance_on", "maintenance_off")
 _TUTOR_SIDE: Final = {"tutor"}
 
 
@@ -80,6 +82,11 @@ def _tutor(raw: Mapping[str, Any], path: Path, here: Path) -> Subject:
         _known(table, _TUTOR_SIDE, f"{name}.")
         sides.append(Side(python=None, settings="", tutor=here / _text(table, "tutor", f"{name}.")))
     plugins_root = _text(raw, "plugins_root", "", "")
+    shadow = _table(raw, "shadow")
+    _known(shadow, {"technique"}, "shadow.")
+    technique = _text(shadow, "technique", "shadow.", "auto")
+    _one_of(technique, _TUTOR_TECHNIQUES, "shadow.technique")
+    _known(_table(raw, "hooks"), _TUTOR_HOOKS, "hooks.")
     return Subject(
         path=path,
         name=_name(raw),
@@ -88,7 +95,8 @@ def _tutor(raw: Mapping[str, Any], path: Path, here: Path) -> Subject:
         databases={},
         current=sides[0],
         target=sides[1],
-        technique="auto",
+        technique=technique,
+        hooks=_hooks(raw),
         root=here / _text(raw, "root", ""),
         plugins_root=here / plugins_root if plugins_root else None,
         via=tuple(here / part for part in _texts(raw, "via", "")),

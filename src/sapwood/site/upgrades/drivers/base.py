@@ -11,8 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from sapwood.core.clock import Clock
+from sapwood.site.upgrades.applying import Run
 from sapwood.site.upgrades.data import Subject, Verdict
+from sapwood.site.upgrades.engines.base import Say
+from sapwood.site.upgrades.journal import Journal
+from sapwood.site.upgrades.planning import Plan
 from sapwood.site.upgrades.preflight import Preflight
+from sapwood.site.upgrades.rehearsing import Rehearsal
 
 KINDS: Final = ("sql", "mongodb", "search", "cache", "uploads", "configuration")
 WHEN: Final = ("before", "during", "after")
@@ -136,4 +142,13 @@ class Driver(Protocol):
         """Whether the upgrade could begin now. Every finding has a name that stays."""
 
     def require_rehearsal(self, subject: Subject) -> None:
-        """Raise NotYetError, naming what is missing, where the upgrade cannot be run on a copy here."""
+        """Raise, in one line that names what is missing, where the upgrade cannot be run, on a copy or for real."""
+
+    def freeze(self, subject: Subject, asked: Asked) -> Plan:
+        """The plan that a rehearsal and the button rest on; its digest is that of `plan`."""
+
+    def rehearse(self, subject: Subject, asked: Asked, say: Say) -> Rehearsal:
+        """Run the upgrade on a copy, which is gone afterwards, also after a crash."""
+
+    def upgrade(self, subject: Subject, journal: Journal, clock: Clock, say: Say) -> Run:
+        """What carries out a journal that was begun: forward, or back."""

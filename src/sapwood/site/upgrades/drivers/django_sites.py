@@ -6,12 +6,17 @@ from typing import Any
 
 from typing_extensions import override
 
+from sapwood.core.clock import Clock
 from sapwood.core.errors import SapwoodError, UsageError
+from sapwood.site.upgrades.applying import Run
 from sapwood.site.upgrades.data import Subject, Verdict
 from sapwood.site.upgrades.drivers.base import Asked, Command, Driver, Planned, Store
-from sapwood.site.upgrades.engines.base import engine_for
+from sapwood.site.upgrades.engines.base import Say, engine_for
+from sapwood.site.upgrades.foretold import rehearse
+from sapwood.site.upgrades.journal import Journal
 from sapwood.site.upgrades.planning import Plan, make_plan
 from sapwood.site.upgrades.preflight import Outcome, Preflight, preflight
+from sapwood.site.upgrades.rehearsing import Rehearsal
 
 HOOKS = {
     "before": (("maintenance_on", "Close the site"), ("stop", "Stop what writes")),
@@ -85,6 +90,18 @@ class DjangoDriver(Driver):
     def require_rehearsal(self, subject: Subject) -> None:
         for url in subject.databases.values():
             engine_for(url)
+
+    @override
+    def freeze(self, subject: Subject, asked: Asked) -> Plan:
+        return make_plan(subject, asked.work / "plan")
+
+    @override
+    def rehearse(self, subject: Subject, asked: Asked, say: Say) -> Rehearsal:
+        return rehearse(subject, work=asked.work, now=asked.now, say=say)
+
+    @override
+    def upgrade(self, subject: Subject, journal: Journal, clock: Clock, say: Say) -> Run:
+        return Run(subject, journal, clock=clock, say=say)
 
 
 def _database(subject: Subject, alias: str) -> Store:

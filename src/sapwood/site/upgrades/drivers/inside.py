@@ -193,13 +193,8 @@ def wrap_settings(request: dict[str, Any]) -> None:
     for name in dir(base):
         if name.isupper():
             setattr(module, name, getattr(base, name))
-    databases = {}
-    given = request["databases"]
-    for alias, config in getattr(base, "DATABASES", {}).items():
-        if alias not in given:
-            raise RefusedError("upgrades.unmapped_database", f"the database {alias!r} of the settings is not mapped")
-        databases[alias] = database(config, given[alias])
-    module.DATABASES = databases
+    if request["databases"] is not None:  # in a container the settings lead to the shadow by themselves
+        module.DATABASES = mapped(getattr(base, "DATABASES", {}), request["databases"])
     sys.modules[SETTINGS] = module
     os.environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
     if request.get("real"):
@@ -224,6 +219,14 @@ def wrap_settings(request: dict[str, Any]) -> None:
         to_be_served(module, base, request["origin"])
     if request.get("rehearsal"):
         replace_secrets(module)
+
+
+def mapped(configs: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Every database of the settings, with the place of the shadow."""
+    for alias in configs:
+        if alias not in given:
+            raise RefusedError("upgrades.unmapped_database", f"the database {alias!r} of the settings is not mapped")
+    return {alias: database(config, given[alias]) for alias, config in configs.items()}
 
 
 def database(config: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -260,7 +263,7 @@ def careful_connections(request: dict[str, Any]) -> None:
     from django.db.backends.signals import connection_created
 
     wait = int(request.get("lock_wait_s", LOCK_WAIT_S))
-    read_only = {alias for alias, given in request["databases"].items() if given.get("read_only")}
+    read_only = {alias for alias, given in (request["databases"] or {}).items() if given.get("read_only")}
 
     def prepare(connection: Any, **_more: Any) -> None:
         statements = []

@@ -73,6 +73,8 @@ def describe(request: dict[str, Any]) -> dict[str, Any]:
         "plugins": installed(set(plugins.iter_installed())),
         "settings": {name: setting(name, value, salt) for name, value in known.items()},
         "chosen": sorted(str(name) for name in user),
+        "project": str(full.get("LOCAL_PROJECT_NAME")),
+        "generated": sorted(str(name) for name in tutor_config.get_base()),
         "images": {name: full[name] for name in full if IMAGE_KEY.match(name) and isinstance(full[name], str)},
         "runs": {name: full[name] for name in full if name.startswith("RUN_") and isinstance(full[name], bool)},
         "build": [str(name) for name in hooks.Filters.IMAGES_BUILD_REQUIRED.apply([], "local")],

@@ -14,18 +14,26 @@ from typing import Any, Final
 
 from typing_extensions import override
 
+from sapwood.core.clock import Clock
 from sapwood.formats.canonical import canonical_bytes, sha256_hex
 from sapwood.formats.catalogue import Catalogue, find_line, find_release, shipped_release
 from sapwood.formats.exposure import Leg, Standing, find_way, stand
 from sapwood.site.facts import api as facts_api
+from sapwood.site.upgrades.applying import Run
 from sapwood.site.upgrades.data import Subject, Verdict
 from sapwood.site.upgrades.drivers import tutor_looks, tutor_steps
 from sapwood.site.upgrades.drivers.base import Asked, Command, Driver, Planned, Store
-from sapwood.site.upgrades.drivers.container import missing_engine, refuse_rehearsal
+from sapwood.site.upgrades.drivers.container import missing_engine, require_engine
 from sapwood.site.upgrades.drivers.running import InsideError, answers
+from sapwood.site.upgrades.drivers.tutor_applying import TutorRun
+from sapwood.site.upgrades.drivers.tutor_rehearsing import rehearse_tutor
 from sapwood.site.upgrades.drivers.tutor_sides import Hop, Seen, Tutor, difference
+from sapwood.site.upgrades.engines.base import Say
 from sapwood.site.upgrades.isolation import Level, confinement
+from sapwood.site.upgrades.journal import Journal
+from sapwood.site.upgrades.planning import Plan
 from sapwood.site.upgrades.preflight import Outcome, Preflight, check_waivers, waived
+from sapwood.site.upgrades.rehearsing import Rehearsal
 from sapwood.site.upgrades.scratch import private_folder
 from sapwood.site.upgrades.subject import SubjectError
 
@@ -66,7 +74,7 @@ class TutorDriver(Driver):
     def plan(self, subject: Subject, asked: Asked) -> Planned:
         seen = _look(subject, asked)
         before, steps, stores = _judged(seen, asked), tutor_steps.commands(seen), tutor_steps.stores(seen)
-        diff = difference(seen.current, seen.target)
+        diff, frozen = difference(seen.current, seen.target), _frozen(seen)
         data: dict[str, Any] = {
             "from": seen.start,
             "to": seen.goal,
@@ -87,15 +95,7 @@ class TutorDriver(Driver):
             "container_engine": seen.no_engine or "there",
             "unverified": tutor_looks.NEVER_RUN,
         }
-        parts = {
-            "facts": data["facts"],
-            "path": [data["path"], data["steps"]],
-            "packages": [seen.current.to_dict(), seen.target.to_dict(), [tutor.to_dict() for tutor in seen.via]],
-            "settings": [seen.config_sha256, diff],
-            "stores": [[store.name, store.kind, store.no_way_back, list(store.irreversible)] for store in stores],
-        }
-        digests = {name: sha256_hex(canonical_bytes(part)) for name, part in parts.items()}
-        data |= {"parts": digests, "digest": sha256_hex(canonical_bytes(dict(digests)))}
+        data |= {"parts": dict(frozen.parts), "digest": frozen.digest}
         verdict = VERDICTS[before.verdict]
         if verdict is Verdict.GO and any(step.unverified for step in steps):
             verdict = Verdict.UNKNOWN  # no waiver makes a go of what was never run
@@ -108,7 +108,60 @@ class TutorDriver(Driver):
 
     @override
     def require_rehearsal(self, subject: Subject) -> None:
-        refuse_rehearsal()
+        require_engine()
+
+    @override
+    def freeze(self, subject: Subject, asked: Asked) -> Plan:
+        return _frozen(_look(subject, asked))
+
+    @override
+    def rehearse(self, subject: Subject, asked: Asked, say: Say) -> Rehearsal:
+        require_engine()
+        say("reading both environments")
+        seen = _look(subject, asked)
+        return rehearse_tutor(subject, asked, seen, _frozen(seen), tutor_steps.commands(seen), say)
+
+    @override
+    def upgrade(self, subject: Subject, journal: Journal, clock: Clock, say: Say) -> Run:
+        return TutorRun(subject, journal, clock=clock, say=say)
+
+
+def _frozen(seen: Seen) -> Plan:
+    """What must not change between the look, the rehearsal and the button, and what the button needs to know of it."""
+    steps, stores = tutor_steps.commands(seen), tutor_steps.stores(seen)
+    parts: dict[str, Any] = {
+        "facts": seen.facts.to_dict(),
+        "path": [[leg.to_dict() for leg in seen.legs], [step.to_dict() for step in steps]],
+        "packages": [seen.current.to_dict(), seen.target.to_dict(), [tutor.to_dict() for tutor in seen.via]],
+        "settings": [seen.config_sha256, difference(seen.current, seen.target)],
+        "stores": [[store.name, store.kind, store.no_way_back, list(store.irreversible)] for store in stores],
+    }
+
+    def side(tutor: Tutor) -> dict[str, Any]:
+        images = {name.removeprefix("DOCKER_IMAGE_").lower(): image for name, image in tutor.images.items()}
+        databases = {
+            name: {"vendor": image.rpartition(":")[0], "version": image.rpartition(":")[2], "atomic_ddl": False}
+            for name, image in images.items()
+            if name in {"mysql", "mongodb"}
+        }
+        return {"tutor": tutor.version, "release": tutor.release, "databases": databases}
+
+    return Plan(
+        seen.subject.name,
+        side(seen.current),
+        side(seen.target),
+        (),
+        (),
+        {name: sha256_hex(canonical_bytes(part)) for name, part in parts.items()},
+        {
+            "root": str(seen.root),
+            "project": seen.current.project,
+            "image": seen.current.images.get("DOCKER_IMAGE_OPENEDX", ""),
+            "programs": [str(seen.current.program), str(seen.target.program)],
+            "steps": [{"id": step.id, "title": step.title, "argv": list(step.argv)} for step in steps],
+            "stores": [store.to_dict() | {"place": tutor_steps.place_of(store)} for store in stores],
+        },
+    )
 
 
 def _judged(seen: Seen, asked: Asked) -> Preflight:

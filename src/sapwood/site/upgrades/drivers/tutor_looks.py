@@ -7,6 +7,7 @@ from sapwood.formats.catalogue import Risk, version_key
 from sapwood.formats.exposure import State
 from sapwood.formats.phrase import Phrase
 from sapwood.site.upgrades.drivers.tutor_sides import Seen
+from sapwood.site.upgrades.drivers.tutor_steps import by_hand, commands
 from sapwood.site.upgrades.preflight import Finding, Outcome
 
 NEVER_RUN: Final = (
@@ -30,6 +31,7 @@ def findings(seen: Seen) -> tuple[Finding, ...]:
         _images,
         _settings,
         _engine,
+        _by_hand,
         _tried,
     )
     return (*(look(seen) for look in looks), *_risks(seen))
@@ -199,6 +201,16 @@ def _engine(seen: Seen) -> Finding:
     return _found(
         "engine.containers", Outcome.UNKNOWN, "Nothing in the containers was looked at: that cannot be done yet"
     )
+
+
+def _by_hand(seen: Seen) -> Finding:
+    name, steps = "steps.by_hand", by_hand(commands(seen))
+    if not steps:
+        return _found(name, Outcome.PASS, "Nothing has to be done by hand between Tutor's own steps")
+    sure = any(step.applies == "yes" for step in steps)
+    detail = f"The button cannot do what a person does between its steps: {_some(step.title for step in steps)}"
+    remedy = "See each in the plan; where it is done already, or need not be, waive this and say so."
+    return _found(name, Outcome.FAIL if sure else Outcome.UNKNOWN, detail, remedy)
 
 
 def _tried(seen: Seen) -> Finding:

@@ -17,6 +17,7 @@ VERSION: Final = re.compile(r"[0-9][0-9A-Za-z.+-]{0,40}\Z")
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,79}\Z")
 REF: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,119}\Z")
 IMAGE: Final = re.compile(r"[a-z0-9][A-Za-z0-9._/:-]{0,250}(?:@sha256:[0-9a-f]{64})?\Z")
+PROJECT: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 PIN: Final = re.compile(r"[A-Za-z0-9 ._,<>=!~()+-]{1,200}\Z")
 MOST: Final = 2000
 
@@ -41,6 +42,8 @@ class Tutor:
     own_patches: tuple[str, ...]
     init: tuple[Mapping[str, Any], ...]
     upgrade: Mapping[str, Any] | None
+    project: str = "tutor_local"
+    generated: tuple[str, ...] = ()  # settings whose values Tutor makes up where config.yml has none
 
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any], *, program: Path) -> "Tutor":
@@ -81,6 +84,8 @@ class Tutor:
                     "steps": [_call(one) for one in upgrade["steps"][:MOST]],
                     "notes": [" ".join(str(note).split())[:500] for note in upgrade["notes"][:MOST]],
                 },
+                project=_one(answer.get("project", "tutor_local"), PROJECT),
+                generated=_all(answer.get("generated", []), NAME),
             )
         except (KeyError, TypeError, AttributeError, ValueError):
             raise InsideError(f"{program} answered something unreadable", hint="Report this.") from None

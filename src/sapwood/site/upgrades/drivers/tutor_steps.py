@@ -86,7 +86,8 @@ def _tutor(
     new = _call(seen, tutor)
     why_backup = "Tutor says: downgrading is not supported, so this copy is the way back"
     yield step("stop", "before", "Stop the site", (*old, "local", "stop"), "nothing may write any more", place=release)
-    yield step("backup", "before", "Copy every store while the site is stopped", (), why_backup, place=release)
+    if number == 1:
+        yield step("backup", "before", "Copy every store while the site is stopped", (), why_backup, place=release)
     if hop.upgrade is not None:
         argv = (*new, "local", "upgrade", f"--from={hop.origin}")
         reason = "Tutor's own steps of the release; named, so that a rendered environment does not skip them"
@@ -100,13 +101,18 @@ def _tutor(
     if images := _images(seen, tutor):
         reason = "the configuration or a plugin names images that nobody publishes"
         yield step("images", "during", "Build the images", (*new, "images", "build", *images), reason)
-    yield step("pull", "during", "Fetch the images", (*new, "local", "dc", "pull"), "images of the new release")
+    pull = (*new, "local", "dc", "pull", "--ignore-pull-failures")
     yield step(
-        "start", "during", "Start the site", (*new, "local", "start", "--detach"), "databases must run to migrate"
+        "pull", "during", "Fetch the images", pull, "images of the new release; what was built here is not there"
     )
+    start = (*new, "local", "start", "--detach")
+    why = "databases must run to migrate; what publishes a port and the workers wait until the site is opened"
+    yield step("start", "during", "Start what nobody reaches", start, why)
     init = (*new, "local", "do", "init")
     detail = {"tasks": [dict(task) for task in tutor.init]}
     yield step("init", "during", "Migrate and initialise", init, "migrations, search indexes, policies", detail=detail)
+    if hop is [one for one in seen.hops if one.tutor][-1]:
+        yield step("open", "after", "Open the site", start, "everything else starts, and people reach it")
 
 
 def _call(seen: Seen, tutor: Tutor) -> tuple[str, ...]:
@@ -198,14 +204,31 @@ def _folders(root: Path) -> dict[str, str]:
     bodies = services.values() if isinstance(services, dict) else ()
     for body in (body for body in bodies if isinstance(body, dict)):
         image, volumes = body.get("image"), body.get("volumes")
-        plain = isinstance(image, str) and IMAGE.match(image)
-        kind = KINDS.get(str(image).rpartition("/")[2].partition(":")[0], "uploads") if plain else "uploads"
+        kind = kind_of(image) if isinstance(image, str) else "uploads"
         for volume in volumes if isinstance(volumes, list) else ():
             match = DATA.match(volume) if isinstance(volume, str) else None
             # The service that owns a folder is a database; what only sets its owner is not.
             if match and found.get(match["place"], "uploads") == "uploads":
                 found[match["place"]] = kind
     return found
+
+
+def by_hand(steps: Iterable[Command]) -> list[Command]:
+    """What a person would have to do while the steps run, between the first and the last that Tutor makes."""
+    found = list(steps)
+    places = [number for number, step in enumerate(found) if step.automated]
+    between = found[places[0] : places[-1]] if places else []
+    return [step for step in between if not step.automated and step.detail.get("done_by") == "person"]
+
+
+def place_of(store: Store) -> str:
+    """The folder of a store below the root; none where it is no folder."""
+    return f"data/{store.name}" if store.kind != "configuration" and ":" not in store.name else ""
+
+
+def kind_of(image: str) -> str:
+    """What a service keeps, by its image; what is no database holds uploads."""
+    return KINDS.get(image.rpartition("/")[2].partition(":")[0], "uploads") if IMAGE.match(image) else "uploads"
 
 
 def _size(places: Iterable[Path]) -> tuple[int | None, str]:

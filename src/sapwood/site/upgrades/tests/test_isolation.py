@@ -27,6 +27,7 @@ from sapwood.site.upgrades import api, isolation
 from sapwood.site.upgrades.cli import upgrade
 from sapwood.site.upgrades.data import DatabaseUrl, Verdict
 from sapwood.site.upgrades.drivers import django, running
+from sapwood.site.upgrades.drivers.django_sites import DjangoDriver
 from sapwood.site.upgrades.isolation import Kind, Level
 from sapwood.site.upgrades.scratch import private_folder, sweep
 
@@ -469,13 +470,13 @@ def test_hostile_names_are_shown_and_never_acted_on(campus, tmp_path, monkeypatc
     _migration(campus, "raise RuntimeError('<script>alert(2)</script>\\x1b[2J\\x9b2J')", name)
     campus.subject.write_text(campus.subject.read_text().replace('"campus"', '"<b>campus</b>"', 1))
     command = ["rehearse", str(campus.subject), "--report", str(tmp_path / "report")]
-    found, real = [], api.rehearse
+    found, real = [], DjangoDriver.rehearse
 
     def once(*words, **given):
         found.extend([] if found else [real(*words, **given)])
         return found[0]
 
-    monkeypatch.setattr(api, "rehearse", once)
+    monkeypatch.setattr(DjangoDriver, "rehearse", once)
     for more in ([], ["--json"]):  # the same rehearsal, in words and as data
         result = CliRunner().invoke(upgrade, command + more)
         assert result.exit_code == 3, result.output
