@@ -1,5 +1,6 @@
 """Shared by all tests: the role of this run, the tests that belong to it, and what a skip means in CI."""
 
+import gc
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -40,6 +41,17 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.args_source is not pytest.Config.ArgsSource.ARGS and not config.option.markexpr:
         config.option.markexpr = "not slow and not e2e"
     compile_locales()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is loaded here stays to the end: the garbage collector need not walk through it again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -36,9 +36,11 @@ BOTH = ["tests/test_permissions.py", "tests/test_rest.py", "tests/test_translati
 PASSES = [
     ("site", ["-m", "not e2e", "src", "tests", "packs"]),
     ("commons", ["-m", "not e2e", "src/sapwood/commons", "src/sapwood/accounts", *BOTH]),
-    ("site", ["-m", "e2e", "src", "tests"]),
-    ("commons", ["-m", "e2e", "src/sapwood/commons"]),
 ]
+# The folders whose tests with a browser or a whole house a role runs.
+E2E = [("site", ["src", "tests"]), ("commons", ["src/sapwood/commons"])]
+# One more than there are cores: a third of the time, a test waits for a server, a lock or a disk.
+WORKERS = 3
 # What several writers at once, and a stricter database, could break.
 ON_POSTGRESQL = ["-m", "postgresql", "tests/contract/test_postgresql.py", "src/sapwood/core", "src/sapwood/site/inbox"]
 
@@ -83,12 +85,19 @@ def no_services() -> Iterator[None]:
         policy.unlink()
 
 
+def e2e_files(folders: list[str]) -> list[str]:
+    """Those that hold such tests: to read all others in order to leave them out takes longer than many a test."""
+    found = [path for folder in folders for path in (HERE / folder).rglob("test_*.py")]
+    return [str(path.relative_to(HERE)) for path in sorted(found) if "mark.e2e" in path.read_text(encoding="utf-8")]
+
+
 def run_pass(role: str, arguments: list[str], database_url: str = "") -> int:
     """One run of pytest; its exit code."""
     where = " on PostgreSQL" if database_url else ""
     print(f"\n== {role}{where}: pytest {' '.join(arguments)}", flush=True)
-    # The tests of a file in e2e/ share what they start, so a file stays with one worker.
-    workers = ["-n", "2", "--dist", "loadfile" if "e2e" in arguments else "worksteal"] if not database_url else []
+    # The tests with a whole house share it, and stay with one worker (tests/e2e/conftest.py).
+    share = "loadgroup" if "e2e" in arguments else "worksteal"
+    workers = ["-n", str(WORKERS), "--dist", share] if not database_url else []
     command = [sys.executable, "-m", "pytest", "-q", *workers, *arguments, *sys.argv[1:]]
     env = {**os.environ, "SAPWOOD_ROLE": role, **({"DATABASE_URL": database_url} if database_url else {})}
     return subprocess.run(command, cwd=HERE, check=False, env=env).returncode
@@ -108,7 +117,8 @@ def main() -> int:
     """Run every pass, even after one has failed; the worst exit code."""
     install_components()
     worst = 0
-    for role, arguments in PASSES:
+    e2e = [(role, ["-m", "e2e", *files]) for role, folders in E2E if (files := e2e_files(folders))]
+    for role, arguments in [*PASSES, *e2e]:
         code = run_pass(role, arguments)
         worst = worst or (0 if code == 5 and worst == 0 and "e2e" in arguments else code)
     return worst or run_on_postgresql()

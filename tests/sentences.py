@@ -131,7 +131,7 @@ def bare_sentences(folder: str) -> list[str]:
         inside = path.relative_to(SOURCE)
         if LEFT_OUT & set(inside.parts):
             continue
-        for line, text in _sentences(ast.parse(path.read_text(encoding="utf-8"))):
+        for line, text in _said(path):
             if not _allowed(inside.as_posix(), text):
                 found.append(f"{inside}:{line}: {text}")
     return found
@@ -143,7 +143,7 @@ def unused(folders: tuple[str, ...] = FOLDERS) -> list[tuple[str, str]]:
         (path.relative_to(SOURCE).as_posix(), text)
         for folder in folders
         for path in (SOURCE / folder).rglob("*.py")
-        for _line, text in _sentences(ast.parse(path.read_text(encoding="utf-8")))
+        for _line, text in _said(path)
     ]
     return [
         (file, words) for file, words in BARE if not any(file == f and text.startswith(words) for f, text in present)
@@ -228,6 +228,11 @@ def _bare(node: ast.AST, given: dict[str, list[ast.expr]]) -> bool:
 
 def _allowed(file: str, text: str) -> bool:
     return any(file == other and text.startswith(words) for other, words in BARE)
+
+
+@cache
+def _said(path: Path) -> list[tuple[int, str]]:
+    return list(_sentences(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 def _sentences(node: ast.AST) -> Iterator[tuple[int, str]]:

@@ -4,21 +4,42 @@ Their fixtures are imported by the conftest.py of whoever needs them. Where a se
 with a reason, which in CI is a failure.
 """
 
+import contextlib
 import dataclasses
 import secrets
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from sapwood.site.upgrades.data import DatabaseUrl
 from sapwood.site.upgrades.engines import servers
 
+_RUNNING: dict[str, DatabaseUrl] = {}
+
+
+@contextlib.contextmanager
+def _once(vendor: str, start: Callable[[], contextlib.AbstractContextManager[DatabaseUrl]]) -> Iterator[DatabaseUrl]:
+    """To pytest, each module that imports a fixture has one of its own: the first that starts a server lends it."""
+    if vendor in _RUNNING:
+        yield _RUNNING[vendor]
+        return
+    with start() as url:
+        _RUNNING[vendor] = url
+        yield url
+        del _RUNNING[vendor]
+
 
 @pytest.fixture(scope="session")
 def mariadb_server(tmp_path_factory):
-    """A MariaDB of this run; the address of its administrator."""
+    """A MariaDB of this process; the address of its administrator."""
     if servers.program("mariadbd") is None or servers.program("mariadb-backup") is None:
         pytest.skip("MariaDB is not installed (Debian: mariadb-server, mariadb-backup)")
-    folder = tmp_path_factory.mktemp("mariadb")
+    with _once("mysql", lambda: _mariadb(tmp_path_factory.mktemp("mariadb"))) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _mariadb(folder):
     options = {
         "innodb-buffer-pool-size": "64M",
         "innodb-log-file-size": "16M",
@@ -45,11 +66,16 @@ def mariadb(mariadb_server):
 
 @pytest.fixture(scope="session")
 def postgresql_server(tmp_path_factory):
-    """A PostgreSQL of this run; the address of its administrator."""
+    """A PostgreSQL of this process; the address of its administrator."""
     programs = servers.postgresql_programs()
     if programs is None:
         pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    folder = tmp_path_factory.mktemp("postgresql")
+    with _once("postgresql", lambda: _postgresql(tmp_path_factory.mktemp("postgresql"), programs)) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _postgresql(folder, programs):
     settings = {"fsync": "off", "shared_buffers": "32MB", "max_wal_senders": "4", "wal_level": "replica"}
     with servers.home(folder, servers.owner_for("postgres")) as place:
         servers.postgresql_install(place, programs)
@@ -84,3 +110,18 @@ def execute(url: DatabaseUrl, *statements: str):
         for statement in statements:
             cursor.execute(statement)
         return cursor.fetchall()
+
+
+def copy(source: DatabaseUrl, target: DatabaseUrl) -> None:
+    """Make one database what another on the same server is, tables and rows; what stood in it is gone."""
+    somewhere = dataclasses.replace(source, name={"mysql": "mysql", "postgresql": "postgres"}[source.vendor])
+    execute(somewhere, f"DROP DATABASE IF EXISTS {target.name}")
+    if source.vendor == "postgresql":
+        execute(somewhere, f"CREATE DATABASE {target.name} TEMPLATE {source.name}")
+        return
+    execute(somewhere, f"CREATE DATABASE {target.name}")
+    statements = ["SET foreign_key_checks = 0"]
+    for (table,) in execute(source, "SHOW TABLES"):
+        [(_name, definition)] = execute(source, f"SHOW CREATE TABLE {table}")
+        statements += [definition, f"INSERT INTO {table} SELECT * FROM {source.name}.{table}"]
+    execute(target, *statements)

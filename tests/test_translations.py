@@ -1,5 +1,6 @@
 """The translations: in step with the sources, complete, with their placeholders whole, and shown."""
 
+import functools
 import re
 from html.parser import HTMLParser
 
@@ -47,6 +48,10 @@ def stem(path):
     return path.parent.parent.name
 
 
+# Ten thousand lines each, and no test changes them.
+load = functools.cache(messages.load)
+
+
 @pytest.fixture(params=CATALOGUES, ids=stem)
 def catalogue(request):
     return request.param
@@ -71,26 +76,26 @@ def test_there_is_one_catalogue_for_each_language_that_can_be_chosen(settings):
 
 
 def test_every_string_of_the_sources_is_in_the_catalogue_and_none_that_is_gone(catalogue, sources):
-    kept = {messages.key(entry) for entry in messages.load(catalogue)}
+    kept = {messages.key(entry) for entry in load(catalogue)}
     next_step = "run `.venv/bin/python -m tests.messages` and translate what is new"
     assert sorted(sources - kept) == [], next_step
     assert sorted(kept - sources) == [], next_step
 
 
 def test_every_entry_is_translated_by_somebody(catalogue):
-    entries = messages.load(catalogue)
+    entries = load(catalogue)
     assert [entry.msgid for entry in entries if not entry.translated() or entry.fuzzy or entry.obsolete] == []
 
 
 def test_every_form_of_a_plural_is_there(catalogue):
     forms = {"es_419": 2, "ar": 6}[stem(catalogue)]
-    entries = [entry for entry in messages.load(catalogue) if entry.msgid_plural]
+    entries = [entry for entry in load(catalogue) if entry.msgid_plural]
     assert [e.msgid for e in entries if sorted(e.msgstr_plural) != list(range(forms))] == []
 
 
 def test_placeholders_and_tags_are_the_same_in_the_translation(catalogue):
     wrong = []
-    for entry in messages.load(catalogue):
+    for entry in load(catalogue):
         for form, original, text in texts(entry):
             if sorted(TAG.findall(original)) != sorted(TAG.findall(text)):
                 wrong.append((entry.msgid, text))
@@ -104,7 +109,7 @@ def test_placeholders_and_tags_are_the_same_in_the_translation(catalogue):
 def test_edges_of_a_text_are_kept(catalogue):
     """A mail's lines and a sentence's end: white space around, and the final mark of a sentence."""
     wrong = []
-    for entry in messages.load(catalogue):
+    for entry in load(catalogue):
         for _form, original, text in texts(entry):
             same_space = (original[:1].isspace(), original[-1:].isspace()) == (text[:1].isspace(), text[-1:].isspace())
             ends = original.endswith((".", "?")) == text.endswith((".", "?", "؟"))
@@ -115,7 +120,7 @@ def test_edges_of_a_text_are_kept(catalogue):
 
 def test_nothing_is_left_in_english(catalogue):
     same = SAME[stem(catalogue)]
-    left = [entry.msgid for entry in messages.load(catalogue) if entry.msgstr == entry.msgid]
+    left = [entry.msgid for entry in load(catalogue) if entry.msgstr == entry.msgid]
     assert sorted(set(left) - same) == []
     assert sorted(same - set(left)) == []
 
@@ -271,7 +276,7 @@ PAGES = [one for one in addresses() if not one.is_api and not one.has_sample and
 @pytest.mark.slow
 def test_pages_in_arabic_run_from_right_to_left_and_hold_no_english(everybody):
     client, wrong, read = come_in(everybody), [], 0
-    arabic = messages.load(messages.LOCALE / "ar" / "LC_MESSAGES" / "django.po")
+    arabic = load(messages.LOCALE / "ar" / "LC_MESSAGES" / "django.po")
     loan_words = {word for entry in arabic for _form, _original, text in texts(entry) for word in latin(text)}
     for address in PAGES:
         response = client.get(address.path, headers={"accept-language": "ar"})

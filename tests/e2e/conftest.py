@@ -31,6 +31,13 @@ def free_ports() -> int:
     raise RuntimeError("no three free ports")
 
 
+def pytest_collection_modifyitems(items):
+    """To start the house costs more than most tests in it: one worker has it, and all its tests."""
+    for item in items:
+        if "house" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("house"))
+
+
 class House:
     """What `sapwood up` started, and a way to run commands beside it."""
 

@@ -1,6 +1,7 @@
 """The example that `sapwood up` fills a fresh house with: one step per call, each safe to repeat, each prints JSON.
 
-Run by `sapwood up` as `python -m sapwood.config.seed commons|site URL|link URL`, with the role in the environment.
+Run by `sapwood up` as `python -m sapwood.config.seed commons OWN-URL|site OWN-URL CHANNEL-URL`, with the role in the
+environment. Each gives a one-time sign-in link of the first person of its role.
 """
 
 import json
@@ -37,7 +38,7 @@ def _people(role: str) -> list[Any]:
     return found
 
 
-def commons() -> dict[str, Any]:
+def commons(own_url: str) -> dict[str, Any]:
     """People, keys, the catalogue and the announcements: staged by one, approved by another, signed and published."""
     from sapwood.accounts import api as accounts
     from sapwood.channel import api as channel
@@ -58,10 +59,11 @@ def commons() -> dict[str, Any]:
     published = channel.publish(actor=erin, now=now) if due else channel.renew(actor=erin, now=now)
     announcements.sync_with_channel(actor=bob, now=now)
     problems = [str(item) for item in report.problems]
-    return {"catalogue": catalogue.sha256, "problems": problems, "published": len(published.documents)}
+    found = {"catalogue": catalogue.sha256, "problems": problems, "published": len(published.documents)}
+    return {"link": _link("commons", own_url), **found}
 
 
-def site(url: str) -> dict[str, Any]:
+def site(own_url: str, url: str) -> dict[str, Any]:
     """The site's administrator, its subscription to the commons beside it, a first pull, its facts."""
     from sapwood.accounts import api as accounts
     from sapwood.channel import api as channel
@@ -84,23 +86,21 @@ def site(url: str) -> dict[str, Any]:
     # Facts and catalogue first: the conditions of what arrives are judged by them.
     summary = facts.refresh(actor=alice, now=clock.now())
     imported = inbox.import_received(now=clock.now())
-    return {"pulled": pulled.new, "imported": imported.fresh, "summary": summary}
+    found = {"pulled": pulled.new, "imported": imported.fresh, "summary": summary}
+    return {"link": _link("site", own_url), **found}
 
 
-def link(url: str) -> dict[str, str]:
-    """A one-time sign-in link of the first person of this role."""
+def _link(role: str, url: str) -> str:
     from sapwood.accounts import api as accounts
-    from sapwood.core import settings
     from sapwood.core.clock import system_clock
     from sapwood.core.data import Actor
 
-    first = _people(settings.ROLE.get())[0]
-    made = accounts.one_time_link(first, base_url=url, now=system_clock().now(), actor=Actor.command())
-    return {"link": made}
+    first = _people(role)[0]
+    return accounts.one_time_link(first, base_url=url, now=system_clock().now(), actor=Actor.command())
 
 
 if __name__ == "__main__":
     setup_django()
     step, *rest = sys.argv[1:]
-    steps: dict[str, Callable[..., dict[str, Any]]] = {"commons": commons, "site": site, "link": link}
+    steps: dict[str, Callable[..., dict[str, Any]]] = {"commons": commons, "site": site}
     sys.stdout.write(json.dumps(steps[step](*rest)))

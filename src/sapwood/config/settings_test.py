@@ -1,9 +1,13 @@
 """Settings of the tests: the same house, with a memory mailbox, plain static files and a fast password hash."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
-os.environ.setdefault("SAPWOOD_VAR", tempfile.mkdtemp(prefix="sapwood-test-"))
+if "SAPWOOD_VAR" not in os.environ:
+    os.environ["SAPWOOD_VAR"] = tempfile.mkdtemp(prefix="sapwood-test-")
+    atexit.register(shutil.rmtree, os.environ["SAPWOOD_VAR"], ignore_errors=True)
 os.environ.setdefault("SAPWOOD_SITE_NAME", "Riverside College")
 
 from sapwood.config.settings import *  # noqa: F403

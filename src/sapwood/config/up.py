@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -96,11 +97,11 @@ def up(*, first_port: int | None, offline: bool, as_json: bool) -> None:
     var.mkdir(parents=True, exist_ok=True, mode=0o700)
     with only_one(var):
         house = House(var, choose_ports(var, first_port), lambda text: click.echo(f"· {text}", err=as_json))
-        prepare(house, offline=offline)
+        links = prepare(house, offline=offline)
         supervisor = Supervisor(children(house), house.say)
         supervisor.start()
         try:
-            report = finish(house)
+            report = finish(house, links)
             click.echo(json.dumps(report) if as_json else greeting(report))
             sys.stdout.flush()
             supervisor.watch()
@@ -108,27 +109,39 @@ def up(*, first_port: int | None, offline: bool, as_json: bool) -> None:
             supervisor.stop()
 
 
-def prepare(house: House, *, offline: bool) -> None:
-    """Tables, the signed seed and the example site's Tutor root; all of it safe to repeat."""
-    for role in NAMES:
-        house.say(f"preparing the {role}")
-        lines = [f"{name}={value}" for name, value in house.settings(role).items()]
-        text = "\n".join(["# Written by 'sapwood up'; the environment wins over it.", *lines, ""])
-        write_atomically(house.var / role / "settings.env", text)
-        house.sapwood(role, "migrate")
-    house.say("signing and publishing the catalogue and the announcements")
-    house.seed("commons", "commons")
-    if not offline:
-        render_tutor_root(house)
+def prepare(house: House, *, offline: bool) -> dict[str, str]:
+    """Tables, the signed seed and the example site's Tutor root, side by side; all of it safe to repeat.
+
+    Gives the one-time link into the commons.
+    """
+    with ThreadPoolExecutor() as pool:
+        others = [pool.submit(make_tables, house, "site")]
+        if not offline:
+            others.append(pool.submit(render_tutor_root, house))
+        make_tables(house, "commons")
+        house.say("signing and publishing the catalogue and the announcements")
+        seeded = house.seed("commons", "commons", house.ports.url("commons"))
+        for other in others:
+            other.result()
+    return {"commons": seeded["link"]}
 
 
-def finish(house: House) -> dict[str, Any]:
-    """Once the servers answer: pull over HTTP, look at the example site, make sign-in links."""
+def make_tables(house: House, role: str) -> None:
+    """The settings and the database of a role."""
+    house.say(f"preparing the {role}")
+    lines = [f"{name}={value}" for name, value in house.settings(role).items()]
+    text = "\n".join(["# Written by 'sapwood up'; the environment wins over it.", *lines, ""])
+    write_atomically(house.var / role / "settings.env", text)
+    house.sapwood(role, "migrate")
+
+
+def finish(house: House, links: dict[str, str]) -> dict[str, Any]:
+    """Once the servers answer: pull over HTTP, look at the example site, make the site's sign-in link."""
     for name in asdict(house.ports):
         wait_for(name, getattr(house.ports, name))
     house.say("pulling the channel over HTTP into the site")
-    found = house.seed("site", "site", house.ports.url("channel"))
-    links = {role: house.seed(role, "link", house.ports.url(role))["link"] for role in NAMES}
+    found = house.seed("site", "site", house.ports.url("site"), house.ports.url("channel"))
+    links |= {"site": found.pop("link")}
     addresses = {name: house.ports.url(name) for name in asdict(house.ports)}
     return {**addresses, "sign_in": links, **found}
 

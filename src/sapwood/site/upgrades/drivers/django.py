@@ -16,6 +16,7 @@ from sapwood.site.upgrades.isolation import Level, confinement, guard, probe
 __all__ = ["InsideError", "Served", "ask", "each", "one", "serving"]
 
 INSIDE = Path(__file__).with_name("inside.py")
+LOCK_WAIT_S = 10  # MariaDB's own is a day; who waits for a table's lock makes everybody wait who comes after
 LOOKING = {"facts", "plan", "preflight", "relations", "tables"}
 
 
@@ -51,6 +52,7 @@ def ask(
         "scratch": str(scratch),
         "rehearsal": confined is not None,
         "guard": guard(confined, probe()) if confined else None,
+        "lock_wait_s": LOCK_WAIT_S,
         **more,
     }
     with tempfile.NamedTemporaryFile("w", dir=scratch, suffix=".json", encoding="utf-8") as file:

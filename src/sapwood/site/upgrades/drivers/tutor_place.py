@@ -16,6 +16,7 @@ from sapwood.formats.canonical import sha256_hex
 from sapwood.formats.phrase import Phrase
 from sapwood.site.facts.api import TutorRoot
 from sapwood.site.upgrades.drivers import container
+from sapwood.site.upgrades.drivers.django import LOCK_WAIT_S
 from sapwood.site.upgrades.drivers.tutor_steps import KINDS, kind_of
 
 FOLDERS: Final = Path(__file__).with_name("folders.py")
@@ -204,6 +205,7 @@ class Place:
             "settings": f"{service}.envs.tutor.production",
             "pythonpath": [SOURCE],
             "databases": None,
+            "lock_wait_s": LOCK_WAIT_S,
             "scratch": "/sapwood/shared",
             "rehearsal": True,
             "guard": None,

@@ -14,8 +14,9 @@ import pytest
 from click.testing import CliRunner
 from tests.servers import execute, mariadb, mariadb_server, postgresql, postgresql_server  # noqa: F401 - fixtures
 
-from sapwood.site.upgrades import api
+from sapwood.site.upgrades import api, rehearsing
 from sapwood.site.upgrades.cli import upgrade
+from sapwood.site.upgrades.drivers import django
 from sapwood.site.upgrades.engines import servers
 from sapwood.site.upgrades.engines.base import engine_for
 from sapwood.site.upgrades.scratch import sweep
@@ -122,16 +123,22 @@ def test_a_green_upgrade_after_which_uuids_are_not_found_is_a_no_go(campus, rehe
     assert "shop.Product.code: 100 of 100 rows are not found by their own value" in found["reasons"]
 
 
-def test_a_transaction_that_blocks_a_change_is_named_within_seconds(campus, rehearse):
+def test_a_transaction_that_blocks_a_change_is_named_within_seconds(campus, rehearse, monkeypatch):
+    monkeypatch.setattr(django, "LOCK_WAIT_S", 1)
+    asked, ask = campus.folder / "asked", rehearsing.blockers_of
+    monkeypatch.setattr(rehearsing, "blockers_of", lambda url: (ask(url), asked.touch())[0])
     campus.models("new", more=PRICE)
     campus.migration(
         "new",
         "0002_price",
-        """
+        f"""
         from django.db import migrations, models
-        import atexit, sys, time
+        import atexit, os, sys, time
+        def stay():  # who is to be named stays until the coordinator has asked
+            while not os.path.exists({str(asked)!r}):
+                time.sleep(0.05)
         def forget(apps, schema_editor):
-            atexit.register(time.sleep, 3)  # who is to be named stays until the coordinator has asked
+            atexit.register(stay)
             other = sys.forgotten = schema_editor.connection.copy()
             other.set_autocommit(False)
             other.cursor().execute("SELECT * FROM shop_product")
