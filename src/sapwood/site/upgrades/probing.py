@@ -27,6 +27,23 @@ LOCKS: Final = (
 )  # fmt: skip
 
 
+def blocks_writes(algorithm: str) -> bool | None:
+    """Whether writes to the table wait until a statement of this algorithm or lock has gone over all rows.
+
+    False also where they wait for an instant only. None where the probe could not tell.
+    """
+    lock, *_more = algorithm.split(", ")
+    if lock in LOCKS:
+        return LOCKS.index(lock) >= LOCKS.index("SHARE")
+    return {**dict.fromkeys(("INSTANT", "NOCOPY", "INPLACE", "metadata", "none"), False), "COPY": True}.get(lock)
+
+
+def any_blocks_writes(algorithms: Iterable[str]) -> bool | None:
+    """The same of several statements: None where there is none, or one that could not be told and none that does."""
+    told = [blocks_writes(one) for one in algorithms]
+    return True if True in told else None if None in told or not told else False
+
+
 @contextlib.contextmanager
 def empty_copy(shadow: DatabaseUrl, folder: Path) -> Iterator[Algorithms]:
     """A function that runs statements on an empty copy of a shadow's schema and says what each takes.

@@ -16,7 +16,7 @@ from sapwood.site.upgrades.drivers.django import InsideError, ask
 from sapwood.site.upgrades.engines.base import Say, choose, engine_for, require_room, same_release
 from sapwood.site.upgrades.isolation import Kind, described, probe
 from sapwood.site.upgrades.planning import Plan, counted, make_plan
-from sapwood.site.upgrades.probing import Algorithms, empty_copy
+from sapwood.site.upgrades.probing import Algorithms, any_blocks_writes, empty_copy
 from sapwood.site.upgrades.remedies import remedy
 from sapwood.site.upgrades.scratch import private_folder
 from sapwood.site.upgrades.sizes import Measured, named, spread, table_rows
@@ -56,6 +56,7 @@ class Rehearsal:
     technique_why: str = ""
     isolation: dict[str, Any] = field(default_factory=lambda: described(probe()))
     probes: Mapping[str, Algorithms] = field(default_factory=dict)
+    ddl: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # by database and migration; not in the report
     copy_s: float = 0.0
     backup_s: float = 0.0
     copy_bytes: int = 0
@@ -271,8 +272,10 @@ def _migrate(
                 known = classes.get(label)
                 row = {name: value for name, value in answer.items() if name != "event"}
                 row |= {"outcome": event, "classes": list(known.classes) if known else ["unknown"]}
-                statements = row.pop("ddl", [])
-                row |= {"algorithms": found.probes[alias](statements), "database": alias, "tables": named(statements)}
+                statements = found.ddl[alias, label] = row.pop("ddl", [])
+                algorithms = found.probes[alias](statements)
+                row |= {"algorithms": algorithms, "blocks_writes": any_blocks_writes(algorithms)}
+                row |= {"database": alias, "tables": named(statements)}
                 found.migrations.append({**NOT_MEASURED, **row})
                 if event == "failed":
                     names = ("app", "name", "statement", "error_code", "after_failure", "held_back")
