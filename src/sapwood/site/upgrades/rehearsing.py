@@ -24,6 +24,7 @@ from sapwood.site.upgrades.sizes import Measured, named, spread, table_rows
 Databases = Mapping[str, DatabaseUrl]
 Known = Collection[tuple[str, str, str]]
 ADDS: Final = frozenset({"expand", "neutral"})
+MOVES_ROWS: Final = frozenset({"data", "unknown"})
 TAKES_AWAY: Final = frozenset({"contract", "neutral"})
 # One rehearsal says how this machine behaved once; by how much the next may differ is an assumption, shown as one.
 SPREAD = (0.8, 1.5)
@@ -274,7 +275,7 @@ def _migrate(
                 row |= {"outcome": event, "classes": list(known.classes) if known else ["unknown"]}
                 statements = found.ddl[alias, label] = row.pop("ddl", [])
                 algorithms = found.probes[alias](statements)
-                row |= {"algorithms": algorithms, "blocks_writes": any_blocks_writes(algorithms)}
+                row |= {"algorithms": algorithms, "blocks_writes": _blocks_writes(row["classes"], algorithms)}
                 row |= {"database": alias, "tables": named(statements)}
                 found.migrations.append({**NOT_MEASURED, **row})
                 if event == "failed":
@@ -292,6 +293,12 @@ def _migrate(
     except InsideError as error:
         found.failures.append(_broken("migrate", error))
     found.migrate_s += time.perf_counter() - began
+
+
+def _blocks_writes(classes: Collection[str], algorithms: Iterable[str]) -> bool | None:
+    """Not known of what moves rows: the locks on them last until its transaction ends."""
+    told = any_blocks_writes(algorithms)
+    return None if told is False and set(classes) & MOVES_ROWS else told
 
 
 def blockers_of(url: DatabaseUrl) -> list[dict[str, Any]]:
