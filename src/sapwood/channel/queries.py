@@ -29,6 +29,12 @@ def received(after_id: int = 0, limit: int = 500) -> list[Received]:
     return [as_received(row) for row in rows]
 
 
+def received_of_type(kind: str, *, channel: str, limit: int = 500) -> list[Received]:
+    """Publications of one type on one channel, the highest revisions and then the newest first."""
+    rows = ReceivedDocument.objects.select_related("subscription").filter(type=kind, channel=channel)
+    return [as_received(row) for row in rows.order_by("-revision", "-pk")[:limit]]
+
+
 def received_one(document_id: int) -> Received:
     """One publication; raises NotFoundError."""
     row = ReceivedDocument.objects.select_related("subscription").filter(pk=document_id).first()

@@ -41,6 +41,7 @@ MOUNTS = {
     "inbox": Mount("sapwood.site.inbox.cli", "inbox", "site", "What arrived, and the gate in front of your people."),
     "people": Mount("sapwood.site.inbox.cli", "people", "site", "Who asked to be told: add, import, export, erase."),
     "migrate": Mount("sapwood.config.serve", "migrate", None, "Bring the database up to this version."),
+    "release": Mount("sapwood.commons.releases.cli", "release", "commons", "What is published with a release."),
     "serve": Mount("sapwood.config.serve", "serve", None, "Serve one role's pages."),
     "site": Mount("sapwood.site.facts.cli", "site", "site", "What this site is, and what it is exposed to."),
     "migrations": Mount("sapwood.site.upgrades.cli", "migrations", "site", "What an upgrade's migrations mean."),

@@ -29,6 +29,7 @@ from sapwood.formats.errors import (
     UnknownTypeError,
     UnsupportedVersionError,
 )
+from sapwood.formats.migration_report import MigrationReport, check_migration_report
 from sapwood.formats.phrase import Figure, Phrase
 from sapwood.formats.release import Release, check_release
 from sapwood.formats.retraction import Retraction, check_retraction
@@ -99,6 +100,7 @@ TYPES: Final[Mapping[str, DocumentType]] = {
         DocumentType("retraction", ONE, 100_000, lambda: Retraction, check_retraction),
         DocumentType("catalogue", ONE, MAX_BYTES, _later("sapwood.formats.catalogue", "Catalogue")),
         DocumentType("certificate", ONE, MAX_BYTES, lambda: Certificate, check_certificate),
+        DocumentType("migrationreport", ONE, MAX_BYTES, lambda: MigrationReport, check_migration_report),
         DocumentType("sitefacts", ONE, 1_000_000, _later("sapwood.formats.sitefacts", "SiteFacts")),
     )
 }

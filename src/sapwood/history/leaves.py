@@ -44,7 +44,7 @@ def forked_app(folder: bytes, added: frozenset[str], target: pygit2.Tree, merged
     """What `added`, the fork's own migrations in a folder, do to the target's chain; None when all is well."""
     chain = _read(merged, folder)
     there = _read(target, folder)
-    label = _label(merged, folder, chain)
+    label = label_in(merged, folder, chain)
     own = (added & set(chain)) - set(there)
     unread = tuple(sorted(name for name, one in chain.items() if not one.dependencies_read))
     missing = _missing(chain, label) - _missing(there, label)
@@ -80,11 +80,19 @@ def _folder(tree: pygit2.Tree, folder: bytes) -> pygit2.Tree | None:
     return here
 
 
-def _label(tree: pygit2.Tree, folder: bytes, chain: Mapping[str, Migration]) -> str:
-    """The app's label: as its `apps.py` says, else the name that its migrations call it by, else its folder's name."""
+def label_in(tree: pygit2.Tree, folder: bytes, chain: Mapping[str, Migration]) -> str:
+    """The label of the app whose migrations lie in a folder of a tree."""
     package = folder.rpartition(b"/")[0]
     usual = package.rpartition(b"/")[2].decode("utf-8", "backslashreplace")
-    declared = _declared(_folder(tree, package) if package else tree)
+    home = _folder(tree, package) if package else tree
+    apps = next((entry for entry in home or () if entry.raw_name == b"apps.py"), None)
+    source = apps.data if isinstance(apps, pygit2.Blob) and apps.size <= MAX_SOURCE_BYTES else b""
+    return app_label(usual, source, chain)
+
+
+def app_label(usual: str, apps: bytes, chain: Mapping[str, Migration]) -> str:
+    """The app's label: as its `apps.py` says, else the name that its migrations call it by, else its folder's name."""
+    declared = _declared(apps)
     if declared:
         return declared
     used = Counter(
@@ -93,12 +101,9 @@ def _label(tree: pygit2.Tree, folder: bytes, chain: Mapping[str, Migration]) -> 
     return used.most_common(1)[0][0] if used and usual not in used else usual
 
 
-def _declared(package: pygit2.Tree | None) -> str:
-    apps = next((entry for entry in package or () if entry.raw_name == b"apps.py"), None)
-    if not isinstance(apps, pygit2.Blob) or apps.size > MAX_SOURCE_BYTES:
-        return ""
+def _declared(apps: bytes) -> str:
     try:
-        body = ast.parse(apps.data).body
+        body = ast.parse(apps).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ""
     named = [_class_texts(node) for node in body if isinstance(node, ast.ClassDef)]

@@ -1,4 +1,4 @@
-"""Writes: propose a catalogue, give it the second look, put it before the signers."""
+"""Writes: propose a catalogue, give it the second look, put it before the signers. `reporting` adds reports to it."""
 
 import datetime as dt
 import logging

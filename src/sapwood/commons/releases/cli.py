@@ -1,15 +1,20 @@
-"""`sapwood catalogue`: check a catalogue, read it, ask it for a way."""
+"""`sapwood catalogue`: check a catalogue, read it, ask it for a way; `sapwood release`: what goes with a release."""
 
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import click
 
+from sapwood.commons.releases import api
 from sapwood.commons.releases.queries import read_any as read_catalogue
-from sapwood.commons.releases.shapes import hop_dict, line_summary
+from sapwood.commons.releases.queries import read_bytes
+from sapwood.commons.releases.shapes import hop_dict, line_summary, report_summary
 from sapwood.core.clock import system_clock
 from sapwood.core.commands import Exit, emit, json_option
+from sapwood.core.data import Actor
 from sapwood.core.errors import NotFoundError
 from sapwood.formats.catalogue import (
     Catalogue,
@@ -24,6 +29,7 @@ from sapwood.formats.catalogue import (
     support,
     validate,
 )
+from sapwood.formats.migration_report import Step
 
 FILE = click.Path(path_type=Path)
 SOURCE = click.option("--catalogue", "file", type=FILE, help="A catalogue file; else the one that is in use.")
@@ -84,6 +90,86 @@ def path(start: str, end: str, file: Path | None, *, announced: bool, as_json: b
     found = read_catalogue(file)
     hops = find_path(found, start, end, announced=announced)
     emit({"from": start, "to": end, "path": [hop_dict(hop) for hop in hops]}, _path_lines(hops), as_json=as_json)
+
+
+@click.group()
+def release() -> None:
+    """What is published with a release."""
+
+
+@release.group("report")
+def report_group() -> None:
+    """What the migrations of a release cost: measured or read by the project, published to sites."""
+
+
+@report_group.command("add")
+@click.argument("name", metavar="RELEASE")
+@click.argument("file", type=FILE)
+@click.option("--from", "previous", required=True, metavar="RELEASE", help="The release that is upgraded.")
+@json_option
+def add_report(name: str, file: Path, *, previous: str, as_json: bool) -> None:
+    """Publish the migration report in FILE with RELEASE; the channel's signers get it."""
+    row = api.add_report(
+        read_bytes(file), previous=previous, release=name, actor=Actor.command(), now=system_clock().now()
+    )
+    found = report_summary(api.report_named(row.uuid), api.report_in(row))
+    emit(found, [*_report_lines(found), "Next: sapwood channel sign."], as_json=as_json)
+
+
+@report_group.command("list")
+@click.option("--release", "name", metavar="RELEASE", help="Only of this release.")
+@json_option
+def list_reports(*, name: str | None, as_json: bool) -> None:
+    """List the reports that stand, newest first."""
+    rows = api.newest_reports(**({"release": name} if name else {}))
+    found = [report_summary(row, api.report_in(row)) for row in rows]
+    lines = [line for one in found for line in _report_lines(one)]
+    emit(found, lines or ["Nothing is published."], as_json=as_json)
+
+
+@report_group.command("show")
+@click.argument("uuid", type=click.UUID)
+@json_option
+def show_report(uuid: UUID, *, as_json: bool) -> None:
+    """Show one report: what each migration is, and what it cost."""
+    row = api.report_named(uuid)
+    report = api.report_in(row)
+    summary = report_summary(row, report)
+    lines = [*_report_lines(summary), *map(_step_line, report.migrations)]
+    emit({**summary, "document": report.to_dict()}, lines, as_json=as_json)
+
+
+@report_group.command("withdraw")
+@click.argument("uuid", type=click.UUID)
+@click.option("--reason", required=True, help="Why it no longer stands, for sites.")
+@json_option
+def withdraw_report(uuid: UUID, *, reason: str, as_json: bool) -> None:
+    """Take a report back; the channel's signers get the word for sites."""
+    row = api.withdraw_report(uuid, reason=reason, actor=Actor.command(), now=system_clock().now())
+    found = {"uuid": str(row.uuid), "revision": row.revision, "reason": row.reason}
+    emit(found, [f"withdrawn: {row.previous} > {row.release}", "Next: sapwood channel sign."], as_json=as_json)
+
+
+def _report_lines(found: dict[str, Any]) -> Iterator[str]:
+    yield f"{found['previous']} > {found['release']}  {found['uuid']}, revision {found['revision']}"
+    yield (
+        f"  {found['migrations']} migrations with {found['operations']} operations,"
+        f" {found['contract_steps']} take something away"
+    )
+    if longest := found["longest"]:
+        speed = f"{longest['seconds_per_million']:.1f} s per million rows"
+        yield f"  longest: {longest['app']}.{longest['name']}, {speed}, on {', '.join(found['engines'].values())}"
+    else:
+        yield "  measured on too few rows to say" if found["measured"] else "  read only, nothing was run"
+
+
+def _step_line(step: Step) -> str:
+    words = [f"{step.seconds:.1f} s"] if step.seconds is not None else []
+    words += [f"{step.rows:,} rows"] if step.rows is not None else []
+    words += sorted({statement.algorithm for statement in step.statements if statement.algorithm})
+    words += ["failed"] if step.failed else []
+    cost = f" ({', '.join(words)})" if words else ""
+    return f"  {'+'.join(step.classes):<22}  {step.label}{cost}"
 
 
 def _overview(found: Catalogue, today: dt.date) -> Iterator[str]:

@@ -39,6 +39,20 @@ class SameEyesError(ForbiddenError):
     code = "releases.same_eyes"
 
 
+class RefusedReportError(SapwoodError):
+    """A file is no report of migrations, or one of other releases."""
+
+    code = "releases.refused_report"
+    exit_code = 3
+    http_status = 422
+
+
+class NoSuchReportError(NotFoundError):
+    """There is no report of migrations with that id, or it was withdrawn."""
+
+    code = "releases.no_report"
+
+
 class WrongFileError(SapwoodError):
     """A file that was named cannot be used."""
 

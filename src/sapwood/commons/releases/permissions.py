@@ -16,3 +16,9 @@ APPROVE = register_permission(
     roles={Role.RELEASE_MANAGER, Role.SECOND_SIGNER},
     by_token=False,
 ).code
+REPORT = register_permission(
+    "releases.report",
+    _("Publish and withdraw what a release's migrations cost"),
+    roles={Role.RELEASE_MANAGER},
+    by_token=False,
+).code

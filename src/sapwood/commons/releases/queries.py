@@ -1,14 +1,18 @@
-"""Reads: a catalogue from a file, or the newest approved revision, or the one that ships with Sapwood."""
+"""Reads: a catalogue from a file, or the newest approved, or the one that ships with Sapwood; reports of migrations."""
 
 from functools import lru_cache
 from pathlib import Path
+from uuid import UUID
 
 from django.db import DatabaseError
 
-from sapwood.commons.releases.data import PROJECTS, WrongFileError, seed
-from sapwood.commons.releases.models import CatalogueRevision, State
+from sapwood.commons.releases.data import PROJECTS, NoSuchReportError, WrongFileError, seed
+from sapwood.commons.releases.models import CatalogueRevision, MigrationReportRevision, State
 from sapwood.formats.catalogue import Catalogue
 from sapwood.formats.catalogue.document import MAX_BYTES
+from sapwood.formats.documents import parse_document
+from sapwood.formats.migration_report import MigrationReport
+from sapwood.formats.phrase import Phrase
 
 
 def read_catalogue(path: Path | None) -> Catalogue:
@@ -59,6 +63,39 @@ def proposals() -> list[CatalogueRevision]:
 def revisions(limit: int = 100) -> list[CatalogueRevision]:
     """All revisions, newest first."""
     return list(CatalogueRevision.objects.defer("raw").order_by("-proposed_at", "-pk")[:limit])
+
+
+def newest_reports(**filters: object) -> list[MigrationReportRevision]:
+    """The newest revision of each report of migrations that was not withdrawn, newest first."""
+    rows = MigrationReportRevision.objects.defer("raw").filter(**filters).order_by("uuid", "-revision")
+    newest: dict[UUID, MigrationReportRevision] = {}
+    for row in rows:
+        newest.setdefault(row.uuid, row)
+    standing = [row for row in newest.values() if row.withdrawn_at is None]
+    return sorted(standing, key=lambda row: (row.added_at, row.pk), reverse=True)
+
+
+def report_named(uuid: UUID) -> MigrationReportRevision:
+    """The newest revision of one report, unless it was withdrawn. Raises NoSuchReportError."""
+    row = MigrationReportRevision.objects.filter(uuid=uuid).order_by("-revision").first()
+    if row is None or row.withdrawn_at is not None:
+        raise NoSuchReportError(
+            Phrase("There is no report of migrations with this id, or it was withdrawn"),
+            hint=Phrase("%(command)s lists them.", command="sapwood release report list"),
+        )
+    return row
+
+
+def report_in(row: MigrationReportRevision) -> MigrationReport:
+    """The report in a row."""
+    return _report(row.sha256, bytes(row.raw))
+
+
+@lru_cache(maxsize=16)
+def _report(sha256: str, raw: bytes) -> MigrationReport:  # noqa: ARG001 - the key under which it is kept
+    document = parse_document(raw)
+    assert isinstance(document, MigrationReport)  # noqa: S101 - only such are kept
+    return document
 
 
 def parsed(row: CatalogueRevision) -> Catalogue:

@@ -1,6 +1,7 @@
 """The catalogue over HTTP; reading is public, as on its pages."""
 
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -12,7 +13,7 @@ from rest_framework.views import APIView
 from sapwood.accounts.rest import Needs
 from sapwood.commons.releases import api
 from sapwood.commons.releases.permissions import VIEW
-from sapwood.commons.releases.shapes import hop_dict, line_summary
+from sapwood.commons.releases.shapes import hop_dict, line_summary, report_summary
 from sapwood.core.clock import system_clock
 from sapwood.core.errors import NotFoundError, UsageError
 from sapwood.formats.catalogue import find_line, find_path, validate
@@ -82,3 +83,32 @@ class FindingsView(APIView):
     def get(self, request: Request) -> Response:  # noqa: ARG002 - DRF's shape
         """All findings, errors first."""
         return Response({"findings": [item.as_dict() for item in validate(api.current_catalogue())]})
+
+
+class ReportsView(APIView):
+    """What the migrations between releases cost."""
+
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        operation_id="catalogue_reports",
+        summary="Reports of migrations that are published with releases",
+        parameters=[OpenApiParameter("release", OpenApiTypes.STR, description="Only of this release.")],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request: Request) -> Response:
+        """Each in a few fields, newest first."""
+        wanted = request.query_params.get("release")
+        rows = api.newest_reports(**({"release": wanted} if wanted else {}))
+        return Response({"reports": [report_summary(row, api.report_in(row)) for row in rows]})
+
+
+class ReportView(APIView):
+    """One report of migrations."""
+
+    permission_classes = [AllowAny]
+
+    @extend_schema(operation_id="catalogue_report", summary="One report of migrations", responses=OpenApiTypes.OBJECT)
+    def get(self, request: Request, uuid: UUID) -> Response:  # noqa: ARG002 - DRF's shape
+        """The whole document."""
+        return Response(api.report_in(api.report_named(uuid)).to_dict())

@@ -1,15 +1,24 @@
-"""The catalogue as pictures and rows for its pages."""
+"""The catalogue, and what migrations cost, as pictures and rows for their pages."""
 
 import datetime as dt
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from sapwood.commons.releases.models import MigrationReportRevision
 from sapwood.console import charts, figures
+from sapwood.core.markup.text import clean_text
 from sapwood.formats.catalogue import Advisory, Catalogue, Edge, Line, Risk, Step, newest_release, support
+from sapwood.formats.migration_report import CONTRACT, UNSAFE, MigrationReport
+from sapwood.formats.migration_report import Step as MigrationStep
 
 RECENT = 10
+SLOWEST = 8
+MOST_STEPS = 300
+MAX_WORDS = 500
+N = TypeVar("N", int, float)
 RATINGS = {
     "critical": gettext_lazy("critical"),
     "high": gettext_lazy("high"),
@@ -174,3 +183,81 @@ def change_rows(changed: list[Any]) -> list[dict[str, Any]]:
         {"word": CHANGES[item.kind], "level": CHANGE_LEVELS[item.kind], "where": item.where, "fields": item.fields}
         for item in changed
     ]
+
+
+def report_facts(row: MigrationReportRevision, report: MigrationReport) -> dict[str, Any]:
+    """A report of migrations in short: how large, what it takes away, what takes longest, on what it was measured."""
+    longest, growth, counts = report.longest, report.growth_bytes, report.counts
+    return {
+        "uuid": row.uuid,
+        "revision": row.revision,
+        "previous": row.previous,
+        "release": row.release,
+        "migrations": len(report.migrations),
+        "operations": report.operations,
+        "contracting": counts.get(CONTRACT, 0),
+        "unsafe": counts.get(UNSAFE, 0),
+        "engines": sorted({clean_text(words, MAX_WORDS) for words in report.engines.values()}),
+        "measured": report.measured,
+        "seconds": _seconds(report.seconds),
+        "growth": _growth(growth),
+        "longest": clean_text(longest.label, MAX_WORDS) if longest else "",
+        "per_million": _seconds(longest.seconds_per_million) if longest else "",
+        "rows": longest.rows if longest else None,
+        "failed": sum(step.failed for step in report.migrations),
+        "note": clean_text(report.note, 4 * MAX_WORDS),
+        "made_at": report.made_at,
+        "sapwood": clean_text(report.sapwood, MAX_WORDS),
+    }
+
+
+def slowest_picture(report: MigrationReport) -> Any:
+    """The migrations that take longest for a million rows, as bars with their table; nothing without a measure."""
+    known = [(step, step.seconds_per_million) for step in report.migrations]
+    slow = sorted(((value, step) for step, value in known if value is not None), key=lambda pair: -pair[0])[:SLOWEST]
+    bars = [charts.Bar(clean_text(step.label, MAX_WORDS), value) for value, step in slow]
+    return charts.bars(_("Longest steps, for a million rows"), bars, show=figures.duration) if bars else ""
+
+
+def app_rows(report: MigrationReport) -> list[dict[str, Any]]:
+    """Each app for the table."""
+    return [
+        {
+            "app": clean_text(app, MAX_WORDS),
+            "migrations": len(steps),
+            "contracting": sum(CONTRACT in step.classes for step in steps),
+            "unsafe": sum(UNSAFE in step.classes for step in steps),
+            "seconds": _seconds(_sum(step.seconds for step in steps)),
+            "growth": _growth(_sum(step.bytes_delta for step in steps)),
+        }
+        for app, steps in report.by_app.items()
+    ]
+
+
+def step_row(step: MigrationStep) -> dict[str, Any]:
+    """One migration for the table."""
+    return {
+        "label": clean_text(step.label, MAX_WORDS),
+        "classes": step.classes,
+        "why": clean_text(step.why[0], MAX_WORDS) if step.why else "",
+        "algorithms": sorted({clean_text(one.algorithm, MAX_WORDS) for one in step.statements if one.algorithm}),
+        "blocks_writes": step.blocks_writes,
+        "rows": step.rows,
+        "seconds": _seconds(step.seconds),
+        "per_million": _seconds(step.seconds_per_million),
+        "reversible": {True: _("yes"), False: _("no"), None: _("not known")}[step.reversible],
+        "failed": step.failed,
+    }
+
+
+def _sum(values: Iterable[N | None]) -> N | None:
+    known = [value for value in values if value is not None]
+    return sum(known[1:], known[0]) if known else None
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else figures.duration(value)
+
+
+def _growth(value: int | None) -> str:
+    return "" if value is None else figures.size(value)

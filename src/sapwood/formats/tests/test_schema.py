@@ -6,7 +6,7 @@ import json
 import pytest
 from jsonschema import Draft202012Validator
 
-from sapwood.formats import advisory, announcement, certificate, publication, release, retraction
+from sapwood.formats import advisory, announcement, certificate, migration_report, publication, release, retraction
 from sapwood.formats.errors import UnknownTypeError
 from sapwood.formats.schema import COMMON, schema_for, schema_names
 
@@ -16,6 +16,7 @@ CLASSES = {
     "advisory": advisory.Advisory,
     "retraction": retraction.Retraction,
     "certificate": certificate.Certificate,
+    "migrationreport": migration_report.MigrationReport,
 }
 PARTS = [
     (announcement.Event, "announcement", "event"),
@@ -28,6 +29,9 @@ PARTS = [
     (certificate.Table, "certificate", "properties/tables/items"),
     (certificate.Known, "certificate", "properties/known/items"),
     (certificate.Interval, "certificate", "$defs/interval"),
+    (migration_report.Step, "migrationreport", "properties/migrations/items"),
+    (migration_report.Operation, "migrationreport", "properties/migrations/items/properties/operations/items"),
+    (migration_report.Statement, "migrationreport", "properties/migrations/items/properties/statements/items"),
 ]
 
 

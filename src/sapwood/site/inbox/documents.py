@@ -21,7 +21,7 @@ from sapwood.site.inbox.data import Link, Text
 from sapwood.site.inbox.models import Revision
 
 # What other modules read; people have no use for the documents themselves.
-NOT_FOR_PEOPLE = frozenset({"catalogue", "certificate", "sitefacts", "channel-index"})
+NOT_FOR_PEOPLE = frozenset({"catalogue", "certificate", "migrationreport", "sitefacts", "channel-index"})
 MAX_TITLE = 300
 
 

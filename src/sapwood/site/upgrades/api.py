@@ -12,6 +12,14 @@ from sapwood.site.upgrades.actions import (
 )
 from sapwood.site.upgrades.applying import Status
 from sapwood.site.upgrades.certificate import CertificateError, check, examine, issue
+from sapwood.site.upgrades.costs import (
+    Published,
+    planned_report,
+    published,
+    rehearsed_report,
+    static_report,
+    write_migrations,
+)
 from sapwood.site.upgrades.data import Stage, Subject, Verdict
 from sapwood.site.upgrades.drivers.base import Asked, Planned
 from sapwood.site.upgrades.drivers.registry import driver_of
@@ -32,6 +40,7 @@ __all__ = [
     "Plan",
     "Planned",
     "Preflight",
+    "Published",
     "Rehearsal",
     "Stage",
     "Status",
@@ -49,12 +58,17 @@ __all__ = [
     "make_plan",
     "notices",
     "pause",
+    "planned_report",
     "preflight",
+    "published",
     "read_subject",
     "rehearse",
+    "rehearsed_report",
     "resume",
     "rollback",
+    "static_report",
     "status",
     "with_environments",
+    "write_migrations",
     "write_report",
 ]

@@ -12,8 +12,11 @@ from django.db import connections
 from sapwood.core.clock import system_clock
 from sapwood.core.commands import Exit, emit, harmless, json_option
 from sapwood.core.data import Actor
+from sapwood.core.errors import UsageError
 from sapwood.core.paths import role_dir
+from sapwood.history.delta import Sources, delta, sources_of_commit, sources_of_folder
 from sapwood.site.upgrades import api
+from sapwood.site.upgrades.data import class_line
 from sapwood.site.upgrades.demo import ENGINES, VARIANTS, build, stop
 
 LANGUAGES = [code for code, _name in settings.LANGUAGES]
@@ -262,13 +265,58 @@ def migrations() -> None:
 
 
 @migrations.command()
-@SUBJECT
+@click.argument("subject", type=click.Path(path_type=Path), required=False)
+@click.option("--repo", type=click.Path(path_type=Path), help="A clone, instead of a subject: nothing is run.")
+@click.option("--from", "start", metavar="REF", help="With --repo: the release that runs.")
+@click.option("--to", "end", metavar="REF", help="With --repo: the release that follows.")
+@click.option(
+    "--packages",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="OLD NEW",
+    help="Two folders of packages or sources, instead of a subject: nothing is run.",
+)
+@click.option("--report", type=click.Path(path_type=Path), help="Also write a migration report, for publication.")
 @json_option
-def classify(*, subject: Path, as_json: bool) -> None:
-    """Classify every migration that the upgrade of SUBJECT would run."""
-    found = api.make_plan(_read(subject, quiet=as_json), _work() / "plan")
-    lines = [migration.line for migration in found.migrations]
-    emit([one.to_dict() for one in found.migrations], lines or ["Nothing is pending."], as_json=as_json)
+def classify(  # noqa: PLR0913 - three ways to name both sides
+    *,
+    subject: Path | None,
+    repo: Path | None,
+    start: str | None,
+    end: str | None,
+    packages: tuple[Path, Path] | None,
+    report: Path | None,
+    as_json: bool,
+) -> None:
+    """Classify every migration that an upgrade would run: of SUBJECT, between two commits, or between two folders."""
+    if sum(given is not None for given in (subject, repo, packages)) != 1 or bool(repo) != bool(start and end):
+        raise UsageError(
+            "Name one of SUBJECT, --repo with --from and --to, --packages OLD NEW",
+            hint="See 'sapwood migrations classify --help'.",
+        )
+    if subject is not None:
+        found = api.make_plan(_read(subject, quiet=as_json), _work() / "plan").migrations
+        data = [one.to_dict() for one in found]
+        lines = [migration.line for migration in found]
+        document = api.planned_report(found, now=system_clock().now())
+    else:
+        before, after = _sources(repo, start, end, packages)
+        steps = delta(before, after)
+        data = [step.to_dict() for step in steps]
+        lines = [class_line(step.classes, step.label, step.why) for step in steps]
+        document = api.static_report(steps, now=system_clock().now())
+    if report is not None:
+        lines = [*lines, f"The report: {api.write_migrations(document, report)}"]
+    emit(data, lines or ["Nothing is pending."], as_json=as_json)
+
+
+def _sources(
+    repo: Path | None, start: str | None, end: str | None, packages: tuple[Path, Path] | None
+) -> tuple[Sources, Sources]:
+    if repo is not None:
+        return sources_of_commit(repo, start or ""), sources_of_commit(repo, end or "")
+    before, after = packages or (Path(), Path())
+    return sources_of_folder(before), sources_of_folder(after)
 
 
 def _work() -> Path:

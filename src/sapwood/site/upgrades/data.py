@@ -1,10 +1,12 @@
 """What the parts of an upgrade hand to each other: the subject, what stands pending, what a rehearsal found."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
+
+from sapwood.formats.migration_report import Operation
 
 
 class Verdict(StrEnum):
@@ -107,6 +109,12 @@ class Subject:
     via: tuple[Path, ...] = ()  # Tutors of the releases between the two sides
 
 
+def class_line(classes: Iterable[str], label: str, why: Iterable[str]) -> str:
+    """A migration on one line of a terminal: its classes, its name, why."""
+    reason = next((reason for reason in why if reason), "")
+    return f"{'+'.join(classes):<22}  {label}{f' ({reason})' if reason else ''}"
+
+
 @dataclass(frozen=True)
 class PendingMigration:
     """One migration that the target would run, with its static classes."""
@@ -119,6 +127,7 @@ class PendingMigration:
     why: tuple[str, ...]
     depends_on: tuple[str, ...] = ()
     atomic: bool = True
+    operations: tuple[Operation, ...] = ()
 
     @property
     def label(self) -> str:
@@ -128,8 +137,7 @@ class PendingMigration:
     @property
     def line(self) -> str:
         """One line for a terminal: its classes, its name, why."""
-        why = next((reason for reason in self.why if reason), "")
-        return f"{'+'.join(self.classes):<22}  {self.label}{f' ({why})' if why else ''}"
+        return class_line(self.classes, self.label, self.why)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -140,4 +148,5 @@ class PendingMigration:
             "why": [reason for reason in self.why if reason],
             "sha256": self.sha256,
             "depends_on": list(self.depends_on),
+            "operations": [operation.to_dict() for operation in self.operations],
         }

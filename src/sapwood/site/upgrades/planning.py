@@ -9,8 +9,7 @@ from typing import Any
 from sapwood.core.errors import SapwoodError
 from sapwood.formats.canonical import JSON, canonical_bytes, sha256_hex
 from sapwood.formats.certificate import Table
-from sapwood.history.altered import settle
-from sapwood.history.migrations import Migration, read_migration
+from sapwood.history.delta import classified, operations, reasons
 from sapwood.site.upgrades.data import DatabaseUrl, PendingMigration, Subject
 from sapwood.site.upgrades.drivers.django import each, one
 from sapwood.site.upgrades.isolation import Level
@@ -108,10 +107,8 @@ def _pending(item: Mapping[str, Any], new: dict[str, frozenset[str]]) -> Pending
     """One migration of the plan, in its order; `new` gathers for each app the models whose tables the plan makes."""
     path = item["path"]
     source = _source(Path(path)) if path else b""
-    read = settle(
-        read_migration(source, new=new.get(item["app"], ())),
-        item["app"],
-        lambda name: _source(Path(path).with_name(f"{name}.py")),
+    read = classified(
+        source, item["app"], new.get(item["app"], ()), lambda name: _source(Path(path).with_name(f"{name}.py"))
     )
     new[item["app"]] = read.new.union(new.get(item["app"], ()))
     return PendingMigration(
@@ -120,16 +117,11 @@ def _pending(item: Mapping[str, Any], new: dict[str, frozenset[str]]) -> Pending
         path=path or "",
         sha256=item["sha256"] or "",
         classes=read.classes,
-        why=_reasons(read),
+        why=reasons(read),
         depends_on=tuple(item["depends_on"]),
         atomic=bool(item["atomic"]),
+        operations=operations(read),
     )
-
-
-def _reasons(read: Migration) -> tuple[str, ...]:
-    """Why it is classified so, the reasons of its worst class first."""
-    worst = sorted(read.operations, key=lambda operation: read.classes[0] not in operation.classes)
-    return tuple(dict.fromkeys([read.reason, *(operation.why for operation in worst)]))[:5]
 
 
 def _source(path: Path) -> bytes:

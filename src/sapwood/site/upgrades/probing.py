@@ -1,11 +1,12 @@
 """What each statement of a migration costs on this server, tried on an empty copy of the schema: it needs no rows.
 
 MariaDB and MySQL: the cheapest ALGORITHM that the server accepts. PostgreSQL: the strongest lock that the statement
-takes on a table that was there before, and whether such a table is written anew.
+takes on a table that was there before, and whether such a table is written anew or read as a whole.
 """
 
 import contextlib
 import dataclasses
+import re
 import secrets
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
@@ -20,11 +21,42 @@ UNKNOWN: Final = "unknown"
 MARIADB: Final = ("INSTANT", "NOCOPY", "INPLACE", "COPY")
 MYSQL: Final = ("INSTANT", "INPLACE", "COPY")
 REFUSED: Final = {1845, 1846}  # this algorithm cannot do it: ER_ALTER_OPERATION_NOT_SUPPORTED and its _REASON
+NO_LOCK: Final = "LOCK=NONE"
+SHARED_LOCK: Final = "LOCK=SHARED"
+# What joins a statement and its algorithm.
+JOINTS: Final = {
+    "ALTER TABLE": ", ",
+    "CREATE INDEX": " ",
+    "CREATE UNIQUE": " ",
+    "CREATE FULLTEXT": " ",
+    "CREATE SPATIAL": " ",
+}
+_IDENTIFIER: Final = r"(`(?:[^`]|``)+`|[^\s`]+)"
+DROP_INDEX: Final = re.compile(rf"DROP\s+INDEX\s+{_IDENTIFIER}\s+ON\s+{_IDENTIFIER}\Z", re.IGNORECASE)
 # Weakest first (PostgreSQL's documentation, table 13.2).
 LOCKS: Final = (
     "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE",
     "ACCESS EXCLUSIVE",
 )  # fmt: skip
+
+
+def blocks_writes(algorithm: str) -> bool | None:
+    """Whether writes to the table wait until a statement of this algorithm or lock has gone over all rows.
+
+    False also where they wait for an instant only. None where the probe could not tell.
+    """
+    first, *more = algorithm.split(", ")
+    if first in LOCKS:
+        return LOCKS.index(first) >= LOCKS.index("SHARE") and bool(more)
+    if more:
+        return more != [NO_LOCK]
+    return {**dict.fromkeys(("INSTANT", "NOCOPY", "INPLACE", "metadata", "none"), False), "COPY": True}.get(first)
+
+
+def any_blocks_writes(algorithms: Iterable[str]) -> bool | None:
+    """The same of several statements: None where there is none, or one that could not be told and none that does."""
+    told = [blocks_writes(one) for one in algorithms]
+    return True if True in told else None if None in told or not told else False
 
 
 @contextlib.contextmanager
@@ -80,24 +112,39 @@ def _mysql(shadow: DatabaseUrl, copied: DatabaseUrl, folder: Path) -> Iterator[A
 
 
 def _forced(cursor: Any, statement: str, known: Iterable[str]) -> str:
+    """The cheapest algorithm that the server accepts, each asked first without a lock: what it then takes by itself."""
     import pymysql  # noqa: PLC0415
 
     statement = statement.strip().rstrip(";")
-    words = statement.upper().split(maxsplit=3)
-    joint = {"ALTER TABLE": ", ", "CREATE INDEX": " ", "CREATE UNIQUE": " ", "DROP INDEX": " "}.get(" ".join(words[:2]))
-    for algorithm in known if joint else ():
+    asked = DROP_INDEX.sub(r"ALTER TABLE \2 DROP INDEX \1", statement)  # MariaDB's own DROP INDEX takes no algorithm
+    joint = JOINTS.get(" ".join(asked.upper().split(maxsplit=2)[:2]), "")
+    for algorithm, lock in _attempts(known) if joint else ():
         try:
-            cursor.execute(f"{statement}{joint}ALGORITHM={algorithm}")
+            cursor.execute(joint.join([asked, f"ALGORITHM={algorithm}", *lock]))
         except pymysql.Error as error:
             if error.args[0] not in REFUSED:
                 break
         else:
-            return algorithm
+            return _said(algorithm, without_lock=bool(lock) or algorithm == "INSTANT")
     try:
         cursor.execute(statement)
     except pymysql.Error:
         return UNKNOWN
     return UNKNOWN if joint else "metadata"
+
+
+def _attempts(known: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    for algorithm in known:
+        if algorithm != "INSTANT":  # which needs no lock, and MySQL takes no word on locks with it
+            yield algorithm, [NO_LOCK]
+        yield algorithm, []
+
+
+def _said(algorithm: str, *, without_lock: bool) -> str:
+    """What differs from the rule is said: that a copy needs a lock, and that nothing else does."""
+    if algorithm == "COPY":
+        return f"COPY, {NO_LOCK}" if without_lock else "COPY"
+    return algorithm if without_lock else f"{algorithm}, {SHARED_LOCK}"
 
 
 # --- PostgreSQL ------------------------------------------------------------------------------------------------
@@ -120,8 +167,9 @@ def _postgresql(shadow: DatabaseUrl, copied: DatabaseUrl, folder: Path) -> Itera
 def _locked(connection: Any, statement: str) -> str:
     import psycopg  # noqa: PLC0415
 
-    files = (
-        "SELECT c.oid, pg_relation_filenode(c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+    tables = (
+        "SELECT c.oid, pg_relation_filenode(c.oid), pg_stat_get_xact_numscans(c.oid)"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')"
     )
     locks = "SELECT DISTINCT relation, mode FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation'"
@@ -130,15 +178,17 @@ def _locked(connection: Any, statement: str) -> str:
             connection.execute(statement)
             return "SHARE UPDATE EXCLUSIVE"
         with connection.transaction():
-            before = dict(connection.execute(files).fetchall())
+            before = {table: (file, scans) for table, file, scans in connection.execute(tables).fetchall()}
             connection.execute(statement)
             held = {_spelled(mode) for relation, mode in connection.execute(locks).fetchall() if relation in before}
-            after = dict(connection.execute(files).fetchall())
+            after = {table: (file, scans) for table, file, scans in connection.execute(tables).fetchall()}
     except psycopg.Error:
         return UNKNOWN
-    rewritten = any(after.get(table, file) != file for table, file in before.items())
     strongest = max(held & set(LOCKS), key=LOCKS.index, default="none")
-    return f"{strongest}, rewrite" if rewritten else strongest
+    both = [(was, after[table]) for table, was in before.items() if table in after]
+    if any(file != new_file for (file, _scans), (new_file, _more) in both):
+        return f"{strongest}, rewrite"
+    return f"{strongest}, scan" if any(scans < more for (_file, scans), (_new, more) in both) else strongest
 
 
 def _spelled(mode: str) -> str:

@@ -19,7 +19,7 @@ from sapwood.site.upgrades.engines.base import Say, choose, engine_for, require_
 from sapwood.site.upgrades.forecasting import Spread
 from sapwood.site.upgrades.isolation import Kind, described, probe
 from sapwood.site.upgrades.planning import Plan, counted, make_plan
-from sapwood.site.upgrades.probing import Algorithms, empty_copy
+from sapwood.site.upgrades.probing import Algorithms, any_blocks_writes, empty_copy
 from sapwood.site.upgrades.remedies import remedy
 from sapwood.site.upgrades.scratch import private_folder
 from sapwood.site.upgrades.sizes import Measured, named, spread, table_rows
@@ -27,6 +27,7 @@ from sapwood.site.upgrades.sizes import Measured, named, spread, table_rows
 Databases = Mapping[str, DatabaseUrl]
 Known = Collection[tuple[str, str, str]]
 ADDS: Final = frozenset({"expand", "neutral"})
+MOVES_ROWS: Final = frozenset({"data", "unknown"})
 TAKES_AWAY: Final = frozenset({"contract", "neutral"})
 # What shows most that a site is broken comes first; the rest keeps its order.
 WEIGHTS: Final = ("models.table", "models.lookup", "models.schema", "models.read", "models.save", "models.insert")
@@ -59,6 +60,7 @@ class Rehearsal:
     isolation: dict[str, Any] = field(default_factory=lambda: described(probe()))
     secrets: Mapping[str, list[str]] = field(default_factory=dict)
     probes: Mapping[str, Algorithms] = field(default_factory=dict)
+    ddl: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # by database and migration; not in the report
     copy_s: float = 0.0
     backup_s: float = 0.0
     copy_bytes: int = 0
@@ -289,8 +291,10 @@ def _migrate(
                 known = classes.get(label)
                 row = {name: value for name, value in answer.items() if name != "event"}
                 row |= {"outcome": event, "classes": list(known.classes) if known else ["unknown"]}
-                statements = row.pop("ddl", [])
-                row |= {"algorithms": found.probes[alias](statements), "database": alias, "tables": named(statements)}
+                statements = found.ddl[alias, label] = row.pop("ddl", [])
+                algorithms = found.probes[alias](statements)
+                row |= {"algorithms": algorithms, "blocks_writes": _blocks_writes(row["classes"], algorithms)}
+                row |= {"database": alias, "tables": named(statements)}
                 found.migrations.append({**NOT_MEASURED, **row})
                 if event == "failed":
                     names = ("app", "name", "statement", "error_code", "after_failure", "held_back")
@@ -307,6 +311,12 @@ def _migrate(
     except InsideError as error:
         found.failures.append(_broken("migrate", error))
     found.migrate_s += time.perf_counter() - began
+
+
+def _blocks_writes(classes: Collection[str], algorithms: Iterable[str]) -> bool | None:
+    """Not known of what moves rows: the locks on them last until its transaction ends."""
+    told = any_blocks_writes(algorithms)
+    return None if told is False and set(classes) & MOVES_ROWS else told
 
 
 def blockers_of(url: DatabaseUrl) -> list[dict[str, Any]]:

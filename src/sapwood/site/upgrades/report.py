@@ -1,5 +1,6 @@
 """The report of a rehearsal: one JSON file, and one page that needs no network and prints well."""
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,8 +18,11 @@ from sapwood.console.charts.svg import Frame, hatch, share, table_twin
 from sapwood.core.commands import harmless
 from sapwood.core.files import write_atomically
 from sapwood.core.settings import LANGUAGE
+from sapwood.formats.errors import FormatError
 from sapwood.formats.phrase import Phrase
 from sapwood.site.upgrades.comparing import basis
+from sapwood.site.upgrades.costs import NAME as COSTS_NAME
+from sapwood.site.upgrades.costs import rehearsed_report, write_migrations
 from sapwood.site.upgrades.data import Verdict
 from sapwood.site.upgrades.findings import findings
 from sapwood.site.upgrades.rehearsing import Rehearsal
@@ -34,12 +38,18 @@ _MOST_LETTERS = 36
 
 
 def write_report(found: Rehearsal, folder: Path, *, language: str = "") -> tuple[Path, Path]:
-    """Write both files, the page in this language or the site's; a reader sees the old or the new ones whole."""
+    """Write JSON and page, in this language or the site's; a reader sees the old or the new ones whole.
+
+    Beside them goes what the migrations cost, as a document that others can read.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     data = found.to_dict()
     paths = folder / JSON_NAME, folder / PAGE_NAME
     write_atomically(paths[0], json.dumps(data, ensure_ascii=False, indent=2) + "\n")
     write_atomically(paths[1], page_of(data, language or LANGUAGE.get()))
+    (folder / COSTS_NAME).unlink(missing_ok=True)
+    with contextlib.suppress(FormatError):  # too many or too odd migrations for a document: the rehearsal stands
+        write_migrations(rehearsed_report(found), folder / COSTS_NAME)
     return paths
 
 

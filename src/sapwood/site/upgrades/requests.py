@@ -25,6 +25,7 @@ from sapwood.formats.phrase import Phrase, recorded
 from sapwood.site.upgrades import actions
 from sapwood.site.upgrades.applying import BACK, FORWARD, NothingToDoError, Status
 from sapwood.site.upgrades.certificate import CertificateError, check, issue, read
+from sapwood.site.upgrades.costs import published
 from sapwood.site.upgrades.data import Stage, Subject, Verdict
 from sapwood.site.upgrades.drivers.base import Asked
 from sapwood.site.upgrades.drivers.registry import driver_of
@@ -42,6 +43,7 @@ logger = logging.getLogger(__name__)
 LOOK_JOB, REHEARSE_JOB, ACT_JOB = "upgrades.look", "upgrades.rehearse", "upgrades.act"
 JOBS: Final[Mapping[str, str]] = {Kind.LOOK: LOOK_JOB, Kind.REHEARSE: REHEARSE_JOB}
 NEEDS: Final[Mapping[str, str]] = {Kind.LOOK: REHEARSE, Kind.REHEARSE: REHEARSE}
+MOST_HINTS: Final = 10
 PARTS: Final = 6  # what a rehearsal says of itself: reading, copying, checking, migrating, checking, the way back
 
 
@@ -170,6 +172,7 @@ def _look(row: Request, subject: Subject, ctx: JobContext, again: bool) -> Mappi
             "stores": plan.details.get("stores", []),
             "migrations": [{"label": one.label, "classes": list(one.classes)} for one in plan.migrations],
             "problems": [dict(problem) for problem in plan.problems],
+            "published": [hint.to_dict() for hint in published(plan)[:MOST_HINTS]],
         },
         "preflight": {
             "verdict": before.verdict.value,

@@ -100,6 +100,14 @@ def verdict(value: str) -> tuple[str, Any]:
     return VERDICTS.get(Verdict(value), ("unknown", value)) if value else ("unknown", _("no verdict"))
 
 
+def published(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the project measured of a plan's migrations, for a table."""
+    return [
+        {**row, "label": f"{row['app']}.{row['name']}", "time": figures.duration(row["seconds_per_million"])}
+        for row in rows
+    ]
+
+
 def outcome(value: str) -> tuple[str, Any]:
     """Level and word of a look."""
     return OUTCOMES.get(value, ("unknown", value))

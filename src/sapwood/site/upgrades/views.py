@@ -64,7 +64,10 @@ def subject(request: HttpRequest, place: str) -> HttpResponse:
 @permission_required(VIEW)
 def plan(request: HttpRequest, place: str) -> HttpResponse:
     """Step 1: what the upgrade would run."""
-    return _step(request, place, "plan")
+    found = queries.answer_of(queries.newest_look(place))
+    return _step(
+        request, place, "plan", published=screen.published(found["plan"].get("published", [])) if found else []
+    )
 
 
 @require_safe

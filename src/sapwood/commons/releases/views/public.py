@@ -1,6 +1,7 @@
-"""The public pages: all lines at once, one line, one edge, and the document itself."""
+"""The public pages: all lines at once, one line, one edge, what its migrations cost, and the documents themselves."""
 
 import datetime as dt
+from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -10,6 +11,7 @@ from django.utils.http import quote_etag
 from django.views.decorators.http import require_safe
 
 from sapwood.commons.releases import api, screen
+from sapwood.commons.releases.models import MigrationReportRevision
 from sapwood.commons.releases.permissions import PROPOSE, VIEW
 from sapwood.console.registry import may
 from sapwood.core.clock import system_clock
@@ -63,8 +65,10 @@ def line(request: HttpRequest, name: str) -> HttpResponse:
         for release in found.releases
     }
     runtimes = found.runtimes or {}
+    reports = [row for row in api.newest_reports(line=name) if row.previous_line == name]
     context = {
         "catalogue": catalogue,
+        "reports": [screen.report_facts(row, api.report_in(row)) for row in reports],
         "line": found,
         "row": screen.line_row(catalogue, found, today()),
         "releases": [(release, ships[release.version]) for release in found.releases],
@@ -84,14 +88,54 @@ def edge(request: HttpRequest, start: str, end: str) -> HttpResponse:
     found = next((item for item in catalogue.edges if (item.start, item.end) == (start, end)), None)
     if found is None:
         raise Http404
-    context = {"catalogue": catalogue, "edge": found, **screen.edge_rows(catalogue, found)}
+    reports = api.newest_reports(previous_line=start, line=end)
+    context = {
+        "catalogue": catalogue,
+        "edge": found,
+        "reports": [screen.report_facts(row, api.report_in(row)) for row in reports],
+        **screen.edge_rows(catalogue, found),
+    }
     return render(request, "sapwood/releases/edge.html", context)
+
+
+@require_safe
+def report(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """What the migrations between two releases cost: in short, as a picture, by app, and one by one."""
+    row = _report(uuid)
+    found = api.report_in(row)
+    edges = api.current_catalogue().edges
+    context = {
+        "row": row,
+        "facts": screen.report_facts(row, found),
+        "picture": screen.slowest_picture(found),
+        "apps": screen.app_rows(found),
+        "steps": [screen.step_row(step) for step in found.migrations[: screen.MOST_STEPS]],
+        "left_out": max(0, len(found.migrations) - screen.MOST_STEPS),
+        "edge": next((item for item in edges if (item.start, item.end) == (row.previous_line, row.line)), None),
+    }
+    return render(request, "sapwood/releases/report.html", context)
+
+
+@require_safe
+def report_document(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
+    """The report, byte for byte."""
+    return _sent(request, bytes(_report(uuid).raw))
+
+
+def _report(uuid: UUID) -> MigrationReportRevision:
+    try:
+        return api.report_named(uuid)
+    except api.NoSuchReportError:
+        raise Http404 from None
 
 
 @require_safe
 def document(request: HttpRequest) -> HttpResponseBase:
     """The catalogue in use, byte for byte."""
-    raw = api.current_bytes()
+    return _sent(request, api.current_bytes())
+
+
+def _sent(request: HttpRequest, raw: bytes) -> HttpResponseBase:
     etag = quote_etag(sha256_hex(raw))
     response = get_conditional_response(request, etag=etag)
     if response is None:

@@ -9,6 +9,7 @@ from typing_extensions import override
 from sapwood.core.clock import Clock
 from sapwood.core.errors import SapwoodError, UsageError
 from sapwood.site.upgrades.applying import Run
+from sapwood.site.upgrades.costs import published
 from sapwood.site.upgrades.data import Subject, Verdict
 from sapwood.site.upgrades.drivers.base import Asked, Command, Driver, Planned, Store
 from sapwood.site.upgrades.engines.base import Say, engine_for
@@ -69,6 +70,8 @@ class DjangoDriver(Driver):
         lines += [migration.line for migration in found.migrations]
         lines += [f"in the way  {problem['message']} [{problem['code']}]" for problem in found.problems]
         lines += [finding.line for finding in before.findings if finding.outcome is not Outcome.PASS]
+        hints = published(found)
+        lines += [hints[0].line] if hints else []
         data = {
             "digest": found.digest,
             "parts": dict(found.parts),
@@ -76,6 +79,7 @@ class DjangoDriver(Driver):
             "target": found.target,
             "migrations": [migration.to_dict() for migration in found.migrations],
             "problems": list(found.problems),
+            "published": [hint.to_dict() for hint in hints],
             "stores": [store.to_dict() for store in self.stores(subject, asked)],
             "preflight": before.to_dict(),
         }

@@ -97,6 +97,7 @@ def test_a_waiver_without_a_reason_or_of_nothing_is_a_usage_error(run):
             run("--waive", given, code=2)
 
 
+@pytest.mark.django_db
 def test_plan_shows_it_too_and_stops_at_what_fails(run, campus):
     campus.subject.chmod(0o666)
     answer = run(command="plan", code=3)

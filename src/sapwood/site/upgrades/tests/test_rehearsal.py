@@ -283,6 +283,7 @@ def test_a_database_that_the_file_does_not_map_is_refused(campus, run):
     assert "'history' of the settings is not mapped" in result.exception.message
 
 
+@pytest.mark.django_db
 def test_plan_and_classify_name_what_would_run(campus, run):
     campus.models("new", more=PRICE)
     campus.migration("new", "0002_price", ADD)
@@ -314,6 +315,7 @@ def test_what_changes_a_table_that_the_same_plan_makes_is_no_danger_to_running_c
     assert [one["classes"] for one in found] == [["expand"], ["expand"], ["unsafe", "expand"], ["expand"]]
 
 
+@pytest.mark.django_db
 def test_two_leaves_stand_in_the_way(campus, run):
     campus.migration("new", "0002_ours", ADD)
     campus.migration("new", "0002_theirs", ADD.replace("price", "weight"))
