@@ -50,6 +50,8 @@ DANGEROUS = {
     "upgrades:apply": "changes the platform itself", "upgrades:ask_override": "goes on without a rehearsal",
     "upgrades:confirm_override": "goes on without a rehearsal", "upgrades:resume": "changes the platform itself",
     "upgrades:rollback": "may lose what users wrote",
+    "upgrades:allow_application": "changes the platform itself, by itself",
+    "upgrades:remove_blackout": "lets something happen by itself",
     # the commons
     "announcements:sources": "a source may go straight to the signers",
     "announcements:act approve": "gives one's word", "announcements:act stage": "leads out of the house",
@@ -76,6 +78,9 @@ HARMLESS = {
     "channel:pull_now": "reads what is verified anyway",
     # the site
     "upgrades:look": "reads", "upgrades:begin": "works on a copy", "upgrades:pause": "waits, with the site open",
+    "upgrades:dismiss": "a note", "upgrades:add_blackout": "holds back",
+    "upgrades:allow_rehearsals": "works on a copy", "upgrades:rehearse_release": "works on a copy",
+    "upgrades:stop_automation": "closes, in one press",
     "facts:look": "reads", "accounts:audit_verify": "reads",
     "inbox:approve": "for administrators only; wider is tested below",
     "inbox:reject": "closes", "inbox:archive": "closes", "inbox:snooze": "waits", "inbox:start": "a note",

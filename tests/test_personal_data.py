@@ -65,7 +65,7 @@ NOT_PERSONAL = {
     "announcements.Retraction.asked_key": "a random id", "announcements.Source.name": "a feed",
     "announcements.CaseStudyConsent.organisation": "an organisation",
     "announcements.Revision.organisation": "an organisation",
-    "upgrades.UpgradeRun.key": "an instant and a random id",
+    "upgrades.UpgradeRun.key": "an instant and a random id", "upgrades.News.key": "a release, an advisory, an id",
     "releases.CatalogueRevision.proposed_by": "a random id", "releases.CatalogueRevision.decided_by": "a random id",
 }  # fmt: skip
 SOUNDS_LIKE_A_PERSON = re.compile(

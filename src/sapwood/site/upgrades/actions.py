@@ -16,7 +16,7 @@ from sapwood.core.clock import Clock
 from sapwood.core.data import Actor
 from sapwood.core.errors import ConflictError, ForbiddenError, NotFoundError, SapwoodError
 from sapwood.formats.certificate import Certificate
-from sapwood.site.upgrades import foretold
+from sapwood.site.upgrades import foretold, targets
 from sapwood.site.upgrades import journal as journals
 from sapwood.site.upgrades.applying import (
     PAUSE,
@@ -108,6 +108,7 @@ def resume(subject: Subject, *, work: Path, clock: Clock, actor: Actor, say: Say
         if status_of(journal, busy=False, now=clock.now()).stage in OVER:
             raise NothingToDoError(f"The upgrade of {subject.name} is over", hint="There is nothing to go on with.")
         _clear(journal)
+        subject = targets.recalled(subject, journal.entries[0].details.get("target"))
         journal.write("resumed", actor=actor.key)
         run = _carried(subject, journal, clock, say)
         if journal.last("back"):
@@ -141,6 +142,7 @@ def rollback(  # noqa: PLR0913 - how far, at what price, and for whom
         if journal.last("rolled_back", "back") and journal.entries[-1].event == "rolled_back" and not to_base:
             raise NothingToDoError(f"The upgrade of {subject.name} is taken back already", hint="See the status.")
         _clear(journal)
+        subject = targets.recalled(subject, journal.entries[0].details.get("target"))
         run = _carried(subject, journal, clock, say)
         if not to_base and not journal.has("started", step="migrate") and (half := run.half_done()):
             raise HalfDoneError(
@@ -262,6 +264,7 @@ def _begun(
         "subject": subject.name,
         "path": str(subject.path),
         "plan": plan.digest,
+        "target": targets.kept(subject),
         "actor": actor.key,
         "override": None if isinstance(leave, Certificate) else {"id": str(leave.uuid), "reason": leave.reason},
         "early": early,

@@ -11,6 +11,13 @@ from sapwood.site.upgrades.actions import (
     status,
 )
 from sapwood.site.upgrades.applying import Status
+from sapwood.site.upgrades.blackouts import (
+    add_blackout,
+    as_dict,
+    every_blackout,
+    refuse_in_blackout,
+    remove_blackout,
+)
 from sapwood.site.upgrades.certificate import CertificateError, check, examine, issue
 from sapwood.site.upgrades.costs import (
     Published,
@@ -25,6 +32,8 @@ from sapwood.site.upgrades.drivers.base import Asked, Planned
 from sapwood.site.upgrades.drivers.registry import driver_of
 from sapwood.site.upgrades.environments import with_environments
 from sapwood.site.upgrades.foretold import rehearse
+from sapwood.site.upgrades.models import Blackout
+from sapwood.site.upgrades.permissions import VIEW
 from sapwood.site.upgrades.planning import Plan, make_plan
 from sapwood.site.upgrades.preflight import Outcome, Preflight, preflight
 from sapwood.site.upgrades.queries import Notice, notices
@@ -33,7 +42,9 @@ from sapwood.site.upgrades.report import write_report
 from sapwood.site.upgrades.subject import SubjectError, read_subject
 
 __all__ = [
+    "VIEW",
     "Asked",
+    "Blackout",
     "CertificateError",
     "Notice",
     "Outcome",
@@ -47,11 +58,14 @@ __all__ = [
     "Subject",
     "SubjectError",
     "Verdict",
+    "add_blackout",
     "apply",
+    "as_dict",
     "ask_override",
     "check",
     "confirm_override",
     "driver_of",
+    "every_blackout",
     "examine",
     "history",
     "issue",
@@ -62,8 +76,10 @@ __all__ = [
     "preflight",
     "published",
     "read_subject",
+    "refuse_in_blackout",
     "rehearse",
     "rehearsed_report",
+    "remove_blackout",
     "resume",
     "rollback",
     "static_report",

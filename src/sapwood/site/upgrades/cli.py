@@ -1,5 +1,6 @@
 """`sapwood upgrade`: what an upgrade would do, and how it goes on a copy; `sapwood migrations`: its migrations."""
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -154,17 +155,20 @@ STAGE_CODES = {
 @click.option("--override", type=click.UUID, help="The agreement of two administrators to go without one.")
 @WAIVE
 @click.option("--postpone", is_flag=True, help="Leave for later what only takes away, where the rehearsal allows it.")
+@click.option("--in-blackout", is_flag=True, help="Go on although these are black-out dates.")
 @json_option
-def apply(
+def apply(  # noqa: PLR0913 - one for each option
     *,
     subject: Path,
     certificate: Path | None,
     override: UUID | None,
     waive: tuple[str, ...],
     postpone: bool,
+    in_blackout: bool,
     as_json: bool,
 ) -> None:
     """Upgrade SUBJECT itself. Exit 3: it was taken back, and the data are what they were; 1: a person is needed."""
+    api.refuse_in_blackout(system_clock().now(), accepted=in_blackout)
     read = _read(subject, quiet=as_json)
     driver = api.driver_of(read)
     driver.require_rehearsal(read)
@@ -221,6 +225,44 @@ def history(*, subject: Path, as_json: bool) -> None:
         for row in rows
     ]
     emit(rows, lines or ["There was no upgrade yet."], as_json=as_json)
+
+
+@upgrade.group()
+def blackout() -> None:
+    """Days on which nothing happens by itself, such as exams; the button asks once more."""
+
+
+@blackout.command(name="list")
+@json_option
+def list_blackouts(*, as_json: bool) -> None:
+    """List the black-out dates."""
+    rows = api.every_blackout()
+    emit([api.as_dict(row) for row in rows], [_day_line(row) for row in rows] or ["There are none."], as_json=as_json)
+
+
+@blackout.command(name="add")
+@click.argument("first_day", type=click.DateTime(["%Y-%m-%d"]))
+@click.argument("last_day", type=click.DateTime(["%Y-%m-%d"]))
+@click.option("--reason", required=True, help="What goes on, such as exams.")
+@json_option
+def add_blackout(*, first_day: dt.datetime, last_day: dt.datetime, reason: str, as_json: bool) -> None:
+    """Let nothing happen by itself from FIRST_DAY to the end of LAST_DAY, in the site's time zone."""
+    now = system_clock().now()
+    row = api.add_blackout(first_day.date(), last_day.date(), reason, actor=Actor.command(), now=now)
+    emit(api.as_dict(row), [_day_line(row)], as_json=as_json)
+
+
+@blackout.command(name="remove")
+@click.argument("key", metavar="ID", type=click.UUID)
+@json_option
+def remove_blackout(*, key: UUID, as_json: bool) -> None:
+    """Remove the black-out dates ID."""
+    row = api.remove_blackout(key, actor=Actor.command(), now=system_clock().now())
+    emit(api.as_dict(row), [f"removed: {_day_line(row)}"], as_json=as_json)
+
+
+def _day_line(row: api.Blackout) -> str:
+    return f"{row.first_day} to {row.last_day} ({row.zone})  {row.reason}  {row.uuid}"
 
 
 def _read(subject: Path, *, quiet: bool) -> api.Subject:

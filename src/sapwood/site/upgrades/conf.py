@@ -10,3 +10,6 @@ ACCOUNT = settings.text(
     "",
     "The account that runs `sapwood worker`, if the console runs as another one: it has to own the subject files.",
 )
+TIME_ZONE = settings.text(
+    "SAPWOOD_TIME_ZONE", "UTC", "The time zone of black-out dates and of the weekly window, such as Europe/Berlin."
+)

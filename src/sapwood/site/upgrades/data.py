@@ -107,6 +107,8 @@ class Subject:
     root: Path | None = None
     plugins_root: Path | None = None
     via: tuple[Path, ...] = ()  # Tutors of the releases between the two sides
+    automatic: Side | None = None  # the target that a new release means, {version} and {tag} still in it
+    release: str = ""  # which release the target is, where it was made from that
 
 
 def class_line(classes: Iterable[str], label: str, why: Iterable[str]) -> str:

@@ -12,7 +12,9 @@ from sapwood.site.upgrades.data import Subject
 
 MAX_OUTPUT_BYTES: Final = 4_000
 # Beside these a hook sees where programs are, and nothing else of this process: Sapwood's secrets stand there.
-TOLD_TO_HOOKS: Final = ("SAPWOOD_SUBJECT", "SAPWOOD_HOOK", "SAPWOOD_TO", "SAPWOOD_RUN")
+TOLD_TO_HOOKS: Final = (
+    "SAPWOOD_SUBJECT", "SAPWOOD_HOOK", "SAPWOOD_TO", "SAPWOOD_RUN", "SAPWOOD_RELEASE", "SAPWOOD_PYTHON",
+)  # fmt: skip
 KEPT: Final = ("PATH", "HOME", "LANG", "TZ", "USER", "LOGNAME")
 
 
@@ -25,14 +27,17 @@ class HookError(SapwoodError):
 def run_hook(subject: Subject, name: str, *, towards: str, run: str, log: Path) -> float:
     """Run a hook if the subject has it; seconds. Raises HookError when it fails or takes too long.
 
-    `towards` (current or target) is the release that shall run in the end: the hook finds it as SAPWOOD_TO.
+    `towards` (current or target) is the release that shall run in the end: the hook finds it as SAPWOOD_TO, its
+    interpreter as SAPWOOD_PYTHON, and the new release's name, where Sapwood knows it, as SAPWOOD_RELEASE.
     """
     hook = subject.hooks.get(name)
     if hook is None:
         return 0.0
     began = time.perf_counter()
     environment = {key: os.environ[key] for key in KEPT if key in os.environ}
-    environment |= dict(zip(TOLD_TO_HOOKS, (str(subject.path), name, towards, run), strict=True))
+    side = subject.target if towards == "target" else subject.current
+    told = (str(subject.path), name, towards, run, subject.release, str(side.python or ""))
+    environment |= dict(zip(TOLD_TO_HOOKS, told, strict=True))
     try:
         with log.open("ab") as output:
             process = subprocess.Popen(

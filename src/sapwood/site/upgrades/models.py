@@ -1,4 +1,8 @@
-"""Tables: a mirror of each upgrade's journal, who may go on without a certificate, what the console asks for."""
+"""Tables: a mirror of each upgrade's journal, who may go on without a certificate, what the console asks for, what may
+happen by itself, and what people should hear of.
+"""
+
+import datetime as dt
 
 from django.conf import settings
 from django.db import models
@@ -179,3 +183,118 @@ class ForecastRecord(models.Model):
 
     def __str__(self) -> str:
         return f"forecast of {self.subject} at {self.at:%Y-%m-%d %H:%M}"
+
+
+class Blackout(models.Model):
+    """Days on which nothing happens by itself, such as exams: from the first to the end of the last, in one zone."""
+
+    uuid = models.UUIDField(unique=True)
+    first_day = models.DateField()
+    last_day = models.DateField()
+    zone = models.CharField(max_length=64)
+    reason = models.CharField(max_length=200)
+    added_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    added_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["first_day", "pk"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(last_day__gte=models.F("first_day")), name="blackout_in_order")
+        ]
+
+    def __str__(self) -> str:
+        return f"black-out from {self.first_day} to {self.last_day}: {self.reason}"
+
+
+class Automation(models.Model):
+    """What an administrator allows to happen by itself with one deployment; everything is off at first."""
+
+    place = models.CharField(max_length=12, unique=True)
+    rehearses = models.BooleanField(default=False)
+    candidates = models.BooleanField(default=False)
+    in_blackouts = models.BooleanField(default=False)
+    rehearsals_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    applies = models.BooleanField(default=False)
+    day = models.PositiveSmallIntegerField(default=5)
+    start = models.TimeField(default=dt.time(3))
+    length_minutes = models.PositiveSmallIntegerField(default=180)
+    zone = models.CharField(max_length=64, default="UTC")
+    application_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    stopped_at = models.DateTimeField(null=True, blank=True)
+    stopped_why = models.JSONField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"automation of {self.place}"
+
+
+class ReleaseDocument(models.Model):
+    """The newest revision of a release among what was received and verified; a retraction leaves its mark here."""
+
+    subscription = models.CharField(max_length=200)
+    channel = models.CharField(max_length=100)
+    publication = models.CharField(max_length=36)
+    revision = models.PositiveIntegerField(default=0)
+    received_id = models.PositiveBigIntegerField(default=0)
+    document = models.JSONField(null=True, blank=True)
+    retracted = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["subscription", "channel", "publication"], name="upgrade_release_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"release {self.publication} revision {self.revision}"
+
+
+class ReleasesRead(models.Model):
+    """The one row that says how far the channel was read for releases."""
+
+    read_up_to = models.PositiveBigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"read up to {self.read_up_to}"
+
+
+class News(models.Model):
+    """Something that people should hear of once: a release, a fix, what happened by itself."""
+
+    uuid = models.UUIDField(unique=True)
+    key = models.CharField(max_length=200, unique=True)
+    kind = models.CharField(max_length=20)
+    severity = models.CharField(max_length=10)
+    subject = models.CharField(max_length=200, blank=True)
+    words = models.JSONField()
+    more = models.JSONField(default=list)
+    url = models.CharField(max_length=200, blank=True)
+    raised_at = models.DateTimeField(db_index=True)
+    over_at = models.DateTimeField(null=True, blank=True)
+    mailed_at = models.DateTimeField(null=True, blank=True)
+    dismissed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-raised_at", "-pk"]
+        verbose_name_plural = "news"
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class NewsMail(models.Model):
+    """That a mail about it was handed to the mail server, written down before: nobody gets it twice."""
+
+    news = models.ForeignKey(News, on_delete=models.CASCADE, related_name="mails")
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["news", "person"], name="upgrade_news_mailed_once")]
+
+    def __str__(self) -> str:
+        return f"mail about {self.news_id}"

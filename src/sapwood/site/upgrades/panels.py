@@ -9,9 +9,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from sapwood.console.phrases import say_noted
 from sapwood.console.registry import MenuEntry, Need, Panel, may, register_menu, register_need, register_panel
 from sapwood.core.clock import system_clock
-from sapwood.site.upgrades import offers, queries, requests, screen
+from sapwood.site.upgrades import news, offers, queries, requests, screen
 from sapwood.site.upgrades.data import Stage
 from sapwood.site.upgrades.permissions import VIEW
 
@@ -38,10 +39,13 @@ def panel(request: HttpRequest) -> Mapping[str, Any] | None:
 
 
 def needs(request: HttpRequest) -> Iterable[Need]:
-    """An upgrade that waits for somebody, a certificate that lapses, a subject file that is not offered."""
+    """News, an upgrade that waits for somebody, a certificate that lapses, a subject file that is not offered."""
     if not may(request, VIEW):
         return
     now = system_clock().now()
+    for row in news.standing_news():
+        if row.kind != news.SECURITY:  # missing fixes are among the needs already, by what the site is exposed to
+            yield Need(row.severity, say_noted(row.words), row.url or reverse("upgrades:news"), _("See"), row.raised_at)
     for offer in offers.offers():
         run = queries.newest_run(offer.key)
         if run and run.stage in queries.WAITS_FOR_YOU:

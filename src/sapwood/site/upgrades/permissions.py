@@ -13,3 +13,9 @@ REHEARSE = register_permission(
 APPLY = register_permission(
     "upgrades.apply", _("Upgrade the site, and take it back"), roles={Role.SITE_ADMINISTRATOR}, by_token=False
 ).code
+AUTOMATE = register_permission(
+    "upgrades.automate",
+    _("Say what may happen by itself, and when nothing may"),
+    roles={Role.SITE_ADMINISTRATOR},
+    by_token=False,
+).code

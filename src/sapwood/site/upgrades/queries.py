@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from django.db.models import Prefetch
+from django.urls import reverse
 
 from sapwood.core.models import Job
-from sapwood.formats.phrase import Phrase
+from sapwood.formats.phrase import Phrase, recalled
 from sapwood.site.upgrades.data import Stage, Verdict
 from sapwood.site.upgrades.foretold import Comparison, compare, outcome, recorded
 from sapwood.site.upgrades.models import (
     UNFINISHED,
     JournalLine,
     Kind,
+    News,
     Override,
     RehearsalRecord,
     Request,
@@ -35,30 +37,48 @@ class Notice:
     subject: str
     at: dt.datetime
     text: Phrase
+    severity: str = "info"
+    url: str = ""
 
 
 def notices(since: dt.datetime) -> list[Notice]:
-    """What happened since then, oldest first: upgrades that stopped, verdicts of rehearsals."""
-    runs = UpgradeRun.objects.filter(stage__in=[Stage.STOPPED, Stage.INTERRUPTED], began_at__gte=since)
+    """What happened since then, oldest first: news, upgrades that stopped, verdicts of rehearsals."""
     found = [
+        Notice(row.key, row.kind, row.subject, row.raised_at, said(row.words), row.severity, row.url)
+        for row in News.objects.filter(raised_at__gte=since, over_at=None, dismissed_at=None)
+    ]
+    runs = UpgradeRun.objects.filter(stage__in=[Stage.STOPPED, Stage.INTERRUPTED], began_at__gte=since)
+    found += [
         Notice(
             f"run:{run.key}",
             "stopped",
             run.subject,
             run.began_at,
             Phrase("The upgrade of %(name)s stopped and waits for somebody", name=run.subject),
+            "critical",
+            reverse("upgrades:run", args=[run.key]),
         )
         for run in runs
     ]
+    # What was rehearsed by itself is among the news already.
     for record in _rehearsed().filter(request__ended_at__gte=since):
+        if record.request.options.get("automatic"):
+            continue
         words = {
             Verdict.GO: Phrase("The rehearsal of %(name)s says go", name=record.request.subject),
             Verdict.NO_GO: Phrase("The rehearsal of %(name)s says no-go", name=record.request.subject),
             Verdict.UNKNOWN: Phrase("The rehearsal of %(name)s cannot tell", name=record.request.subject),
         }[Verdict(record.verdict)]
         at = record.request.ended_at or record.request.asked_at
-        found.append(Notice(f"rehearsal:{record.request.uuid}", "rehearsed", record.request.subject, at, words))
+        url = reverse("upgrades:rehearsal", args=[record.request.uuid])
+        key = f"rehearsal:{record.request.uuid}"
+        found.append(Notice(key, "rehearsed", record.request.subject, at, words, "info", url))
     return sorted(found, key=lambda notice: notice.at)
+
+
+def said(words: object) -> Phrase:
+    """A sentence as it was kept."""
+    return Phrase.verbatim(recalled(words))
 
 
 def newest_rehearsal(place: str) -> RehearsalRecord | None:

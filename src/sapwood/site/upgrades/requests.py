@@ -17,12 +17,13 @@ from django.db import IntegrityError, OperationalError, connections, transaction
 
 from sapwood.accounts.api import User, actor_for, require
 from sapwood.core import audit
+from sapwood.core.data import Actor
 from sapwood.core.errors import ConflictError, ForbiddenError, SapwoodError
 from sapwood.core.jobs import JobContext, JobLostError, JobStoppedError, enqueue
 from sapwood.core.models import Job, JobState
 from sapwood.core.paths import role_dir
 from sapwood.formats.phrase import Phrase, recorded
-from sapwood.site.upgrades import actions
+from sapwood.site.upgrades import actions, automatic, releases, targets
 from sapwood.site.upgrades.applying import BACK, FORWARD, NothingToDoError, Status
 from sapwood.site.upgrades.certificate import CertificateError, check, issue, read
 from sapwood.site.upgrades.costs import published
@@ -53,11 +54,21 @@ class AskedError(ConflictError):
     code = "upgrades.asked"
 
 
-def ask(
-    subject: Subject, kind: Kind, *, by: User, now: dt.datetime, options: Mapping[str, Any] | None = None, run: str = ""
+def ask(  # noqa: PLR0913 - what, on whose word, and for which run
+    subject: Subject,
+    kind: Kind,
+    *,
+    by: User,
+    now: dt.datetime,
+    options: Mapping[str, Any] | None = None,
+    run: str = "",
+    actor: Actor | None = None,
 ) -> Request:
-    """Write down what somebody wants. Raises AskedError while something else is under way, ForbiddenError."""
-    actor = actor_for(by)
+    """Write down what somebody wants. Raises AskedError while something else is under way, ForbiddenError.
+
+    `by` is on whose word it happens; `actor` who asks, where nobody pressed a button.
+    """
+    actor = actor or actor_for(by)
     require(by, NEEDS.get(kind, APPLY))
     with transaction.atomic():
         settle(now)
@@ -110,7 +121,7 @@ def carry_out(ctx: JobContext) -> None:
             return
     try:
         require(_asker(row), NEEDS.get(row.kind, APPLY))
-        subject = with_environments(read_ours(Path(row.path), {os.geteuid(), 0}), work=work_folder())
+        subject = with_environments(_wanted(row, ctx, again), work=work_folder())
         answer = _DOERS[row.kind](row, subject, ctx, again)
     except BusyError as error:
         if again:  # the worker that was thought dead is at it still: look later
@@ -128,6 +139,33 @@ def carry_out(ctx: JobContext) -> None:
         _ended(row, ctx, error=unknown.as_dict())
         raise unknown from error
     _ended(row, ctx, answer=answer)
+
+
+def _wanted(row: Request, ctx: JobContext, again: bool) -> Subject:  # noqa: FBT001
+    """The subject as its file says now, for the release that the request is about, if it is about one.
+
+    What would happen by itself is held against everything again; an upgrade that began goes on.
+    """
+    subject = read_ours(Path(row.path), {os.geteuid(), 0})
+    given = _release_of(row)
+    if given.get("release") and (subject.automatic is not None or row.kind != Kind.LOOK):
+        subject = targets.for_release(subject, str(given["release"]), str(given.get("tag", "")))
+    if row.options.get("automatic") and not (again and _since(row, subject, ctx)):
+        releases.read_releases()
+        automatic.hold(row, subject, releases.outlook(ctx.now()), ctx.now())
+    return subject
+
+
+def _release_of(row: Request) -> Mapping[str, Any]:
+    """The options that name a release: its own, or those of the rehearsal on whose certificate it rests."""
+    options: Mapping[str, Any] = row.options
+    if row.kind == Kind.LOOK:
+        newest = newest_go(row.place)
+        return newest.request.options if newest else {}
+    if row.kind == Kind.APPLY and options.get("rehearsal"):
+        rested = Request.objects.filter(place=row.place, uuid=options["rehearsal"]).first()
+        return rested.options if rested else {}
+    return options
 
 
 def _asker(row: Request) -> User:
@@ -295,7 +333,8 @@ def _given(row: Request, subject: Subject, ctx: JobContext) -> dict[str, Any]:
         tell(line)
         _heed_pause(row, subject, ctx)
 
-    return {"work": work_folder(), "clock": ctx.clock, "actor": actor_for(_asker(row)), "say": say}
+    actor = automatic.BY_ITSELF if row.options.get("automatic") else actor_for(_asker(row))
+    return {"work": work_folder(), "clock": ctx.clock, "actor": actor, "say": say}
 
 
 def _heed_pause(row: Request, subject: Subject, ctx: JobContext) -> None:

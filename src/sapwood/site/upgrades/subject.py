@@ -26,7 +26,7 @@ _VENDORS: Final = {
 }
 _TOP: Final = {
     "name", "driver", "settings", "pythonpath", "database_url", "databases",
-    "current", "target", "shadow", "checks", "hooks",
+    "current", "target", "automatic", "shadow", "checks", "hooks",
 }  # fmt: skip
 _SIDE: Final = {"python", "settings", "requirements", "exclude_newer"}
 # What a Tutor root says by itself, nobody writes down a second time.
@@ -70,7 +70,20 @@ def read_subject(path: Path) -> Subject:
         packs=_texts(checks, "packs", "checks."),
         base_url=_address(checks),
         hooks=_hooks(raw),
+        automatic=_automatic(raw, here, settings),
     )
+
+
+def _automatic(raw: Mapping[str, Any], here: Path, settings: str) -> Side | None:
+    """What a new release means here: a side with {version} or {tag} where the release's own goes."""
+    if "automatic" not in raw:
+        return None
+    side = _side(raw, "automatic", here, settings)
+    if not any("{version}" in text or "{tag}" in text for text in (str(side.python), *side.requirements)):
+        raise SubjectError(
+            "automatic names no release", hint='Write {version} where it goes: requirements = ["campus=={version}"].'
+        )
+    return side
 
 
 def _tutor(raw: Mapping[str, Any], path: Path, here: Path) -> Subject:

@@ -1,8 +1,9 @@
-"""Background work: what people asked for by a button, and what a killed rehearsal left."""
+"""Background work: what people asked for by a button, what may happen by itself, and what a killed rehearsal left."""
 
 import datetime as dt
 
 from sapwood.core.jobs import JobContext, every, job
+from sapwood.site.upgrades import tending
 from sapwood.site.upgrades.data import Stage
 from sapwood.site.upgrades.journal import abandoned
 from sapwood.site.upgrades.models import UpgradeRun
@@ -26,6 +27,15 @@ def notice_the_dead(ctx: JobContext) -> None:  # noqa: ARG001 - a job takes its 
 
 
 every("upgrades.watch", dt.timedelta(minutes=1))
+
+
+@job("upgrades.automatic")
+def look_around(ctx: JobContext) -> None:
+    """Raise and mail what is new, and ask for what may happen by itself now."""
+    tending.look_around(ctx.now())
+
+
+every("upgrades.automatic", dt.timedelta(minutes=1))
 every("upgrades.sweep", dt.timedelta(hours=1), jitter=dt.timedelta(minutes=5))
 for _name in (LOOK_JOB, REHEARSE_JOB, ACT_JOB):
     job(_name, long=True)(carry_out)

@@ -21,7 +21,7 @@ from sapwood.core.errors import NotFoundError, SapwoodError
 from sapwood.core.models import Job
 from sapwood.core.worker import silent_since
 from sapwood.formats.phrase import Phrase
-from sapwood.site.upgrades import actions, comparing, offers, queries, requests, screen
+from sapwood.site.upgrades import actions, blackouts, comparing, offers, queries, requests, screen
 from sapwood.site.upgrades.applying import FORWARD
 from sapwood.site.upgrades.data import Stage, Subject
 from sapwood.site.upgrades.models import Kind, Override, RehearsalRecord, Request, State, UpgradeRun
@@ -116,6 +116,7 @@ def press(request: HttpRequest, place: str) -> HttpResponse:
         "postponable": (valid.document or {}).get("postponable", []) if valid else [],
         "unfinished": going if going and going.stage not in {Stage.DONE, Stage.ROLLED_BACK} else None,
         "may_apply": may(request, APPLY),
+        "dark": blackouts.blackout_at(now),
     }
     return _step(request, place, "press", **context)
 
@@ -138,8 +139,12 @@ def begin(request: HttpRequest, place: str) -> HttpResponse:
 @permission_required(APPLY)
 @reauthentication_required
 def apply(request: HttpRequest, place: str) -> HttpResponse:
-    """The button: what the worker shall do, on whose word."""
+    """The button: what the worker shall do, on whose word; on black-out dates only after a second word."""
     given = request.POST
+    dark = blackouts.blackout_at(system_clock().now())
+    if dark is not None and "in_blackout" not in given:
+        messages.error(request, _("These are black-out dates. Confirm that you go on all the same."))
+        return redirect("upgrades:press", place)
     waivers = {
         name.removeprefix("waive-"): value.strip()[:MAX_REASON]
         for name, value in given.items()
@@ -150,6 +155,7 @@ def apply(request: HttpRequest, place: str) -> HttpResponse:
         "override": _uuid(given.get("override")),
         "postpone": "postpone" in given,
         "waivers": waivers,
+        **({"in_blackout": dark.reason} if dark is not None else {}),
     }
     return _asked(request, place, Kind.APPLY, "upgrades:press", options)
 

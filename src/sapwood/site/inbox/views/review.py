@@ -30,7 +30,10 @@ from sapwood.site.inbox.models import Item
 from sapwood.site.inbox.queries.items import TABS
 from sapwood.site.inbox.queries.review import Language, Review
 from sapwood.site.inbox.views.forms import ApproveForm, ReasonForm, SnoozeForm, TextForm
+from sapwood.site.upgrades import api as upgrades
 
+NOTICED_FOR = dt.timedelta(days=30)
+NEWEST_NOTICES = 10
 TAB_LABELS = {
     "waiting": gettext_lazy("Waiting"),
     "open": gettext_lazy("Undecided"),
@@ -83,8 +86,17 @@ def item_list(request: HttpRequest) -> HttpResponse:
         "next_url": f"{here}?{urlencode({**kept, 'after': page.after})}" if page.after else "",
         "first_url": f"{here}?{urlencode(kept)}" if request.GET.get("after") else "",
         "withdrawals": api.mass_withdrawals(),
+        "notices": _notices(request) if wanted.tab == "waiting" else [],
     }
     return render(request, "sapwood/inbox/list.html", context)
+
+
+def _notices(request: HttpRequest) -> list[tuple[upgrades.Notice, str]]:
+    """What upgrades have to tell to those who may see them, the newest first."""
+    if not user_has(request.user, upgrades.VIEW):
+        return []
+    found = upgrades.notices(system_clock().now() - NOTICED_FOR)
+    return [(one, SEVERITY_LEVELS.get(one.severity, "info")) for one in found[::-1][:NEWEST_NOTICES]]
 
 
 def _channels(request: HttpRequest) -> list[str] | None:
