@@ -129,8 +129,8 @@ def line(note: str) -> str:
     return next((str(words) for start, words in LINES if note.startswith(start)), "")
 
 
-def wizard(here: str) -> list[dict[str, Any]]:
-    """The five steps, with the one that the page is."""
+def wizard(here: str, reached: set[str]) -> list[dict[str, Any]]:
+    """The five steps: the one that the page is, and those that came out well."""
     titles = {
         "plan": _("Plan"),
         "preflight": _("Preflight"),
@@ -138,9 +138,8 @@ def wizard(here: str) -> list[dict[str, Any]]:
         "certificate": _("Certificate"),
         "press": _("Press"),
     }
-    place = WIZARD.index(here)
-    states = ["done" if at < place else "current" if at == place else "waiting" for at in range(len(WIZARD))]
-    return [{"title": titles[name], "state": state} for name, state in zip(WIZARD, states, strict=True)]
+    states = {name: "current" if name == here else "done" if name in reached else "waiting" for name in WIZARD}
+    return [{"title": titles[name], "state": state} for name, state in states.items()]
 
 
 def subject_rows(subject: Any) -> list[tuple[Any, Sequence[str]]]:

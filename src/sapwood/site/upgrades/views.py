@@ -23,7 +23,7 @@ from sapwood.core.worker import silent_since
 from sapwood.formats.phrase import Phrase
 from sapwood.site.upgrades import actions, blackouts, comparing, offers, queries, requests, screen
 from sapwood.site.upgrades.applying import FORWARD
-from sapwood.site.upgrades.data import Stage, Subject
+from sapwood.site.upgrades.data import Stage, Subject, Verdict
 from sapwood.site.upgrades.models import Kind, Override, RehearsalRecord, Request, State, UpgradeRun
 from sapwood.site.upgrades.permissions import APPLY, REHEARSE, VIEW
 from sapwood.site.upgrades.report import page_of
@@ -401,6 +401,18 @@ def _leave(place: str) -> dict[str, Any]:
     }
 
 
+def _reached(place: str, answer: Any) -> set[str]:
+    """The steps of the wizard that came out well, by what is known here."""
+    rehearsed = queries.newest_rehearsal(place)
+    well = {
+        "plan": bool(answer),
+        "preflight": bool(answer) and answer["preflight"]["verdict"] == Verdict.GO,
+        "rehearse": rehearsed is not None and rehearsed.verdict == Verdict.GO,
+        "certificate": _leave(place)["holds"],
+    }
+    return {name for name, so in well.items() if so}
+
+
 def _step(request: HttpRequest, place: str, name: str, **more: Any) -> HttpResponse:
     """One page of the wizard."""
     offer, found = _offer(place), queries.newest_look(place)
@@ -408,7 +420,7 @@ def _step(request: HttpRequest, place: str, name: str, **more: Any) -> HttpRespo
     context = {
         "offer": offer,
         "here": name,
-        "steps": screen.wizard(name),
+        "steps": screen.wizard(name, _reached(place, queries.answer_of(found))),
         "look": found,
         "found": queries.answer_of(found),
         "asked": queries.under_way(place),

@@ -85,6 +85,8 @@ def pressed(client, site, **given):
 
 def test_plan_rehearsal_and_certificate_by_the_pages(alice, site):
     assert "Nobody has looked yet" in alice.get(at("plan", site)).text
+    nothing_done = ["waiting"] * 4 + ["current"]
+    assert [step["state"] for step in alice.get(at("press", site)).context["steps"]] == nothing_done
     response = alice.post(at("look", site))
     assert "No worker is running" in alice.get(response["Location"]).text
     work()
@@ -111,6 +113,8 @@ def test_plan_rehearsal_and_certificate_by_the_pages(alice, site):
     assert "It waits for the worker" not in alice.get(response["Location"]).text
     work()
     assert "held when the worker last looked" in alice.get(at("certificate", site)).text
+    plan, _ready, *rest = [step["state"] for step in alice.get(at("press", site)).context["steps"]]
+    assert [plan, *rest] == ["done", "done", "done", "current"]
     assert not (site.folder / "hooks.txt").exists()
     assert [notice.kind for notice in api.notices(record.request.asked_at)] == ["rehearsed"]
 
