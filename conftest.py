@@ -54,6 +54,12 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With a browser, what takes longest comes first: begun last, it would keep one core busy and the other waiting."""
+    items.sort(key=lambda item: not (item.get_closest_marker("e2e") and item.get_closest_marker("slow")))
+
+
 @pytest.fixture(autouse=True)
 def english() -> Generator[None]:
     """A request leaves its language active in its thread; in a test that is everybody's thread."""

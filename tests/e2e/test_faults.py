@@ -34,6 +34,7 @@ def until(condition, seconds: float = 30.0) -> None:
     raise AssertionError("it did not happen")
 
 
+@pytest.mark.slow
 def test_a_second_start_keeps_everything_and_a_killed_one_leaves_nothing_running(tmp_path_factory):
     from tests.e2e.conftest import House
 

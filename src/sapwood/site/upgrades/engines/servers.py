@@ -342,13 +342,13 @@ def postgresql(place: Home, folder: Path, programs: Path, settings: Mapping[str,
         *("-c", f"ident_file={place.run / 'ident.conf'}"),
     ]
     ask = [str(programs / "pg_isready"), "-q", "-h", str(place.run)]
-    with running(
-        place,
-        folder,
-        argv,
-        ready=lambda: subprocess.run(ask, check=False, env=_ENV, stdin=subprocess.DEVNULL).returncode == 0,
-        children=True,
-    ):
+
+    def ready() -> bool:
+        if not (place.run / ".s.PGSQL.5432").exists():
+            return False
+        return subprocess.run(ask, check=False, env=_ENV, stdin=subprocess.DEVNULL).returncode == 0
+
+    with running(place, folder, argv, ready=ready, children=True):
         yield DatabaseUrl("postgresql", "postgres", user=CONTROL, socket=str(place.run))
 
 

@@ -21,7 +21,7 @@ from sapwood.site.upgrades import requests
 from sapwood.site.upgrades.tests.test_pages import people, site, work
 
 __all__ = ["browser", "browser_page", "people", "site"]
-pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 def cookies(user):
