@@ -1,6 +1,7 @@
 """Beginning an upgrade, going on with it, taking it back: under the lock, mirrored to the database, audited."""
 
 import contextlib
+import dataclasses
 import datetime as dt
 import uuid
 from collections.abc import Mapping
@@ -29,14 +30,15 @@ from sapwood.site.upgrades.applying import (
 )
 from sapwood.site.upgrades.certificate import check
 from sapwood.site.upgrades.data import Stage, Subject
-from sapwood.site.upgrades.drivers.base import Asked
+from sapwood.site.upgrades.drivers.base import Asked, Looked
 from sapwood.site.upgrades.drivers.registry import driver_of
 from sapwood.site.upgrades.engines.base import Say
 from sapwood.site.upgrades.isolation import end_marked
 from sapwood.site.upgrades.journal import Journal
 from sapwood.site.upgrades.models import JournalLine, Override, UpgradeRun
 from sapwood.site.upgrades.offers import key_of
-from sapwood.site.upgrades.planning import Plan, measure_tables, readable
+from sapwood.site.upgrades.planning import Plan
+from sapwood.site.upgrades.postponed import ledger
 from sapwood.site.upgrades.preflight import Outcome, Preflight
 
 OVERRIDE_FOR: Final = dt.timedelta(days=1)
@@ -69,16 +71,15 @@ def apply(  # noqa: PLR0913 - what, on whose word, and for whom
     work: Path,
     clock: Clock,
     actor: Actor,
-    ready: Preflight,
+    asked: Asked,
     certificate: Path | None = None,
     override: uuid.UUID | None = None,
     postpone: bool = False,
-    asked: Asked | None = None,
     say: Say = lambda _line: None,
 ) -> Status:
     """Upgrade the deployment itself. Refuses without a valid certificate for exactly this plan, or an override.
 
-    `ready` is what was looked at beforehand: a failure that nobody waived refuses too, and waivers are journaled.
+    `asked` holds the waivers: a failure that nobody waived refuses too, and what is waived or confirmed is journaled.
     `postpone` leaves the steps that only take away for a later press, where the rehearsal showed that it may.
     """
     with journals.locked(subject, work):
@@ -88,12 +89,13 @@ def apply(  # noqa: PLR0913 - what, on whose word, and for whom
                 f"The upgrade of {subject.name} that began at {before.entries[0].at:%Y-%m-%d %H:%M} UTC is not over",
                 hint="'sapwood upgrade resume' goes on with it, 'sapwood upgrade rollback' takes it back.",
             )
-        _refuse_unready(ready)
-        scratch = work / "plan"
-        plan = driver_of(subject).freeze(subject, asked or Asked(work, clock.now()))
-        leave = _leave(subject, plan, certificate, override, scratch, clock.now())
+        looked = driver_of(subject).look(subject, asked, count=certificate is not None)
+        _refuse_unready(looked.before)
+        leave = _leave(subject, looked, certificate, override, clock.now())
         journal = journals.begin(subject, work, clock)
-        journal.write("begun", **_begun(subject, plan, leave, actor, postpone=postpone), preflight=ready.to_dict())
+        begun = _begun(subject, looked.require_plan(), leave, actor, postpone=postpone)
+        rests_on = str(certificate.absolute()) if certificate else None
+        journal.write("begun", **begun, certificate=rests_on, preflight=looked.before.to_dict())
         _audited("upgrades.begin", subject, journal, actor, clock.now())
         for old in journals.all_runs(subject, work, clock)[:-1]:
             _carried(subject, old, clock, say).drop_backups()
@@ -172,7 +174,13 @@ def pause(subject: Subject, *, work: Path, clock: Clock) -> Status:
 def status(subject: Subject, *, work: Path, clock: Clock) -> Status:
     """Where the newest upgrade of the deployment stands; raises NothingToDoError when there was none."""
     journal = _open(subject, work, clock)
-    return status_of(journal, busy=journals.is_locked(subject, work), now=clock.now())
+    found = status_of(journal, busy=journals.is_locked(subject, work), now=clock.now())
+    left = ledger(
+        (one.run, one.entries[0].at, one.entries[0].details)
+        for one in journals.all_runs(subject, work, clock)
+        if status_of(one, busy=False, now=clock.now()).stage is Stage.DONE
+    )
+    return dataclasses.replace(found, postponed=tuple(row.to_dict() for row in left))
 
 
 def history(subject: Subject, *, work: Path, clock: Clock) -> list[dict[str, Any]]:
@@ -227,15 +235,16 @@ def _refuse_unready(ready: Preflight) -> None:
 
 
 def _leave(
-    subject: Subject, plan: Plan, certificate: Path | None, override: uuid.UUID | None, scratch: Path, now: dt.datetime
+    subject: Subject, looked: Looked, certificate: Path | None, override: uuid.UUID | None, now: dt.datetime
 ) -> Certificate | Override:
+    plan = looked.require_plan()
     if certificate is not None and not subject.databases:
         raise NoLeaveError(
             "Nothing certifies the upgrade of this kind of deployment yet",
             hint="Two administrators may agree to exactly this plan: --override ID.",
         )
     if certificate is not None:
-        return check(certificate, plan, measure_tables(subject, readable(subject), scratch), now=now)
+        return check(certificate, plan, looked.tables, now=now)
     if override is None:
         raise NoLeaveError(
             "There is no certificate for this upgrade", hint="Rehearse it, then give --certificate FILE."

@@ -35,7 +35,7 @@ from sapwood.site.upgrades.foretold import rehearse
 from sapwood.site.upgrades.models import Blackout
 from sapwood.site.upgrades.permissions import VIEW
 from sapwood.site.upgrades.planning import Plan, make_plan
-from sapwood.site.upgrades.preflight import Outcome, Preflight, preflight
+from sapwood.site.upgrades.preflight import Outcome, Preflight
 from sapwood.site.upgrades.queries import Notice, notices
 from sapwood.site.upgrades.rehearsing import Rehearsal
 from sapwood.site.upgrades.report import write_report
@@ -73,7 +73,6 @@ __all__ = [
     "notices",
     "pause",
     "planned_report",
-    "preflight",
     "published",
     "read_subject",
     "refuse_in_blackout",

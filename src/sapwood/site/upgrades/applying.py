@@ -91,6 +91,7 @@ class Status:
     rollback_s: float | None
     may: tuple[str, ...]
     warning: str = ""
+    postponed: tuple[Mapping[str, Any], ...] = ()  # what earlier upgrades left for later, in `status` only
 
     def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -105,6 +106,7 @@ class Status:
             "rollback_s": self.rollback_s,
             "may": list(self.may),
             "warning": self.warning,
+            "postponed": [dict(row) for row in self.postponed],
         }
 
 

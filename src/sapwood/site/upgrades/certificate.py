@@ -17,7 +17,7 @@ from sapwood.site.identity import api as identity
 from sapwood.site.upgrades.data import Subject, Verdict
 from sapwood.site.upgrades.drivers.base import Asked
 from sapwood.site.upgrades.drivers.registry import driver_of
-from sapwood.site.upgrades.planning import Plan, measure_tables, readable
+from sapwood.site.upgrades.planning import Plan, counted, look, plan_of
 from sapwood.site.upgrades.rehearsing import Rehearsal
 from sapwood.site.upgrades.scratch import private_folder
 
@@ -180,8 +180,12 @@ def examine(
         check_time(certificate, now)
         if subject is not None:
             with private_folder(work) as scratch:
-                check_plan(certificate, driver_of(subject).freeze(subject, Asked(scratch, now)))
-                check_growth(certificate, measure_tables(subject, readable(subject), scratch / "tables"))
+                if subject.databases:
+                    seen = look(subject, scratch / "plan", count=True)
+                    check_plan(certificate, plan_of(subject, seen))
+                    check_growth(certificate, counted(seen.current.one("tables")))
+                else:
+                    check_plan(certificate, driver_of(subject).freeze(subject, Asked(scratch, now)))
     except CertificateError as error:
         return certificate, error
     return certificate, None

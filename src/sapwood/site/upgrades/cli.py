@@ -1,6 +1,8 @@
 """`sapwood upgrade`: what an upgrade would do, and how it goes on a copy; `sapwood migrations`: its migrations."""
 
+import dataclasses
 import datetime as dt
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,26 @@ CATALOGUE = click.option(
 WAIVE = click.option(
     "--waive", multiple=True, metavar="NAME=REASON", help="Go on in spite of this check, for this reason."
 )
+CONFIRM = click.option(
+    "--confirm", multiple=True, metavar="NAME=REASON", help="You looked at what only a person can tell, and found this."
+)
+
+
+def asking(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that looks at everything takes what it needs for that, and what somebody answers for, as `asked`."""
+
+    @CATALOGUE
+    @WAIVE
+    @CONFIRM
+    @functools.wraps(command)
+    def look(*, catalogue: Path | None, waive: tuple[str, ...], confirm: tuple[str, ...], **given: Any) -> None:
+        answers = {name: reason for name, _equals, reason in (one.partition("=") for one in (*waive, *confirm))}
+        asked = api.Asked(_work(), system_clock().now(), _own_database(), None, catalogue, answers)
+        command(asked=asked, **given)
+
+    return look
+
+
 CODES = {api.Verdict.GO: Exit.GOOD, api.Verdict.NO_GO: Exit.BAD_NEWS, api.Verdict.UNKNOWN: Exit.UNKNOWN}
 
 PREFLIGHT_CODES = {
@@ -45,25 +67,23 @@ def upgrade() -> None:
 @upgrade.command()
 @SUBJECT
 @click.option("--to", metavar="RELEASE", help="The release or line to reach; else what the target installs.")
-@CATALOGUE
-@WAIVE
+@asking
 @json_option
-def plan(*, subject: Path, to: str | None, catalogue: Path | None, waive: tuple[str, ...], as_json: bool) -> None:
+def plan(*, subject: Path, to: str | None, asked: api.Asked, as_json: bool) -> None:
     """Say what the upgrade of SUBJECT would run; nothing is changed. Exit 3: something is in the way; 4: not known."""
     read = _read(subject, quiet=as_json)
-    found = api.driver_of(read).plan(read, _asked(waive, to=to, catalogue=catalogue))
+    found = api.driver_of(read).plan(read, dataclasses.replace(asked, to=to))
     emit(found.data, found.lines, as_json=as_json, exit_code=CODES[found.verdict])
 
 
 @upgrade.command()
 @SUBJECT
-@CATALOGUE
-@WAIVE
+@asking
 @json_option
-def preflight(*, subject: Path, catalogue: Path | None, waive: tuple[str, ...], as_json: bool) -> None:
+def preflight(*, subject: Path, asked: api.Asked, as_json: bool) -> None:
     """Look whether the upgrade of SUBJECT could begin now; nothing is changed. Exit 3: no; 4: not known."""
     read = _read(subject, quiet=as_json)
-    found = api.driver_of(read).preflight(read, _asked(waive, catalogue=catalogue))
+    found = api.driver_of(read).preflight(read, asked)
     lines = [finding.line for finding in found.findings]
     emit(found.to_dict(), lines, as_json=as_json, exit_code=PREFLIGHT_CODES[found.verdict])
 
@@ -74,13 +94,14 @@ def preflight(*, subject: Path, catalogue: Path | None, waive: tuple[str, ...], 
 @click.option(
     "--language", type=click.Choice([code for code, _name in settings.LANGUAGES]), help="Of the report's page."
 )
+@asking
 @json_option
-def rehearse(*, subject: Path, report: Path, language: str | None, as_json: bool) -> None:
+def rehearse(*, subject: Path, report: Path, language: str | None, asked: api.Asked, as_json: bool) -> None:
     """Run the upgrade of SUBJECT on a copy and judge it. Exit 3: no-go; 4: not known."""
     read = _read(subject, quiet=as_json)
     driver = api.driver_of(read)
     driver.require_rehearsal(read)
-    found = driver.rehearse(read, _asked(()), _say(quiet=as_json))
+    found = driver.rehearse(read, asked, _say(quiet=as_json))
     certificate = api.issue(found, report, now=system_clock().now())
     found.certificate = str(certificate.absolute()) if certificate else None
     paths = api.write_report(found, report, language=language or "")
@@ -153,7 +174,7 @@ STAGE_CODES = {
 @SUBJECT
 @click.option("--certificate", type=click.Path(path_type=Path), help="The certificate of a rehearsal that says go.")
 @click.option("--override", type=click.UUID, help="The agreement of two administrators to go without one.")
-@WAIVE
+@asking
 @click.option("--postpone", is_flag=True, help="Leave for later what only takes away, where the rehearsal allows it.")
 @click.option("--in-blackout", is_flag=True, help="Go on although these are black-out dates.")
 @json_option
@@ -162,7 +183,7 @@ def apply(  # noqa: PLR0913 - one for each option
     subject: Path,
     certificate: Path | None,
     override: UUID | None,
-    waive: tuple[str, ...],
+    asked: api.Asked,
     postpone: bool,
     in_blackout: bool,
     as_json: bool,
@@ -170,10 +191,8 @@ def apply(  # noqa: PLR0913 - one for each option
     """Upgrade SUBJECT itself. Exit 3: it was taken back, and the data are what they were; 1: a person is needed."""
     api.refuse_in_blackout(system_clock().now(), accepted=in_blackout)
     read = _read(subject, quiet=as_json)
-    driver = api.driver_of(read)
-    driver.require_rehearsal(read)
-    ready = driver.preflight(read, _asked(waive))
-    leave = {"certificate": certificate, "override": override, "postpone": postpone, "ready": ready}
+    api.driver_of(read).require_rehearsal(read)
+    leave = {"certificate": certificate, "override": override, "postpone": postpone, "asked": asked}
     _press(api.apply, subject, as_json=as_json, **leave)
 
 
@@ -270,14 +289,6 @@ def _read(subject: Path, *, quiet: bool) -> api.Subject:
     return api.with_environments(api.read_subject(subject), work=_work(), say=_say(quiet=quiet))
 
 
-def _asked(waive: tuple[str, ...], *, to: str | None = None, catalogue: Path | None = None) -> api.Asked:
-    return api.Asked(_work(), system_clock().now(), _own_database(), to, catalogue, _waivers(waive))
-
-
-def _waivers(given: tuple[str, ...]) -> dict[str, str]:
-    return {name: reason for name, _equals, reason in (one.partition("=") for one in given)}
-
-
 def _press(act: Callable[..., api.Status], subject: Path, *, as_json: bool, **given: Any) -> None:
     read, actor = _read(subject, quiet=as_json), Actor.command()
     found = act(read, work=_work(), clock=system_clock(), actor=actor, say=_say(quiet=as_json), **given)
@@ -290,6 +301,7 @@ def _status_lines(found: api.Status) -> list[str]:
     lines += [f"downtime {found.downtime_s:.1f} s"] if found.downtime_s is not None else []
     lines += [f"way back {found.rollback_s:.1f} s"] if found.rollback_s is not None else []
     lines += [found.warning] if found.warning else []
+    lines += [f"postponed {row['label']} since {row['since'][:10]}" for row in found.postponed]
     return lines + [f"you may: sapwood upgrade {command}" for command in found.may]
 
 

@@ -79,6 +79,7 @@ class Side:
     exclude_newer: str = ""
     resolved: str = ""  # the digest of what the requirements were resolved to
     tutor: Path | None = None  # the Tutor of this side: its program, or the interpreter that has it
+    release: str = ""  # the project's release that this side installs, as the catalogue names it
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,16 @@ class Hook:
 
     argv: tuple[str, ...]
     timeout_s: float
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A clone whose fork the deployment runs, and the names in it: where it left, where it goes, what runs."""
+
+    repo: Path
+    upstream: str
+    target: str
+    head: str = "HEAD"
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,8 @@ class Subject:
     via: tuple[Path, ...] = ()  # Tutors of the releases between the two sides
     automatic: Side | None = None  # the target that a new release means, {version} and {tag} still in it
     release: str = ""  # which release the target is, where it was made from that
+    facts: Path | None = None  # a facts document: what no environment says about itself
+    forks: tuple[Fork, ...] = ()
 
 
 def class_line(classes: Iterable[str], label: str, why: Iterable[str]) -> str:
@@ -130,6 +143,8 @@ class PendingMigration:
     depends_on: tuple[str, ...] = ()
     atomic: bool = True
     operations: tuple[Operation, ...] = ()
+    reversible: bool | None = None  # whether Django could take it back; None: that cannot be told
+    models: tuple[str, ...] = ()  # whose tables it changes, in lower case
 
     @property
     def label(self) -> str:
@@ -151,4 +166,5 @@ class PendingMigration:
             "sha256": self.sha256,
             "depends_on": list(self.depends_on),
             "operations": [operation.to_dict() for operation in self.operations],
+            "reversible": self.reversible,
         }

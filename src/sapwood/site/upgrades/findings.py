@@ -14,7 +14,7 @@ from sapwood.site.upgrades.remedies import remedy
 from sapwood.site.upgrades.suites import where
 
 LOST, MISSING, UNREADABLE, UNSAVED, ORPHANED = "lost", "missing", "unreadable", "unsaved", "orphaned"
-PACKS, ODD = "packs", "odd"
+STALE, PACKS, ODD = "stale", "packs", "odd"
 _KINDS: Final = {
     "models.lookup": LOST,
     "models.table": MISSING,
@@ -23,6 +23,7 @@ _KINDS: Final = {
     "models.save": UNSAVED,
     "models.insert": UNSAVED,
     "models.orphans": ORPHANED,
+    "contenttypes.stale": STALE,
 }
 MOST_LINES: Final = 200
 # What the checks say, for the catalogue: they run where there is none.
@@ -128,7 +129,7 @@ def _by_cause(wrong: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str,
 
 def _checks(kind: str, rows: Sequence[Mapping[str, Any]]) -> Finding:
     count = len({row["id"] if kind == PACKS else row["model"] for row in rows})
-    title, why, then = _words(kind, count)
+    title, why, then = _moved() if kind == STALE else _words(kind, count)
     late = any(row.get("after_failure") for row in rows)
     after = _("It was seen after a migration had failed, and may be a consequence of that.") if late else ""
     lines = tuple(
@@ -194,3 +195,14 @@ def _other_words(kind: str, count: int) -> tuple[str, str, str]:
             _("Ask the owner of the check what it means, then rehearse again."),
         )
     return (ngettext("A check of %(count)s model fails", "Checks of %(count)s models fail", count), "", "")
+
+
+def _moved() -> tuple[str, str, str]:
+    return (
+        _("Grants and relations name a model that moved to another app"),
+        _("People would lose what they were granted, and relations would lead nowhere."),
+        _(
+            "Ask the maintainers of the package for a migration that moves these rows along, or write one:"
+            " RunPython over ContentType and Permission, before the state of the model moves."
+        ),
+    )

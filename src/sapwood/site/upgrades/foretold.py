@@ -24,6 +24,8 @@ from sapwood.site.upgrades.engines.base import Say
 from sapwood.site.upgrades.forecasting import learned
 from sapwood.site.upgrades.models import ForecastRecord
 from sapwood.site.upgrades.offers import key_of
+from sapwood.site.upgrades.planning import Plan
+from sapwood.site.upgrades.preflight import Preflight
 from sapwood.site.upgrades.rehearsing import Rehearsal
 
 FORECASTS: Final = "forecasts.jsonl"
@@ -103,11 +105,23 @@ class Comparison:
         return {**vars(self), "at": self.at.isoformat(), "inside": self.inside}
 
 
-def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambda _line: None) -> Rehearsal:
+def rehearse(  # noqa: PLR0913 - what, where, for whom, and what is known already
+    subject: Subject,
+    *,
+    work: Path,
+    now: dt.datetime,
+    say: Say = lambda _line: None,
+    plan: Plan | None = None,
+    before: Preflight | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> Rehearsal:
     """Rehearse as the subject asks, on a copy or on samples; what it foretells is kept, and rests on what was kept."""
     by_samples = subject.technique == sampled.SAMPLE
-    way = sampled.rehearse if by_samples else rehearsing.rehearse
-    found = way(subject, work=work, now=now, say=say)
+    if by_samples:  # samples never say go, so nothing else makes their verdict worse
+        found = sampled.rehearse(subject, work=work, now=now, say=say)
+        found.before, found.about = before, about or {}
+    else:
+        found = rehearsing.rehearse(subject, work=work, now=now, say=say, plan=plan, before=before, about=about)
     truths = latest_ratios(kept_comparisons(work), sampled_=by_samples)
     found.spreads = {what: learned(spread, truths[what]) for what, spread in found.spreads.items()}
     keep(found, subject, work)

@@ -1,7 +1,9 @@
 """What an upgrade would do: facts of both sides, and the migrations that would run, classified."""
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping
+import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,63 @@ from sapwood.core.errors import SapwoodError
 from sapwood.formats.canonical import JSON, canonical_bytes, sha256_hex
 from sapwood.formats.certificate import Table
 from sapwood.history.delta import classified, operations, reasons
-from sapwood.site.upgrades.data import DatabaseUrl, PendingMigration, Subject
-from sapwood.site.upgrades.drivers.django import each, one
+from sapwood.history.migrations import Migration
+from sapwood.site.upgrades.data import DatabaseUrl, PendingMigration, Side, Subject
+from sapwood.site.upgrades.drivers.django import InsideError, ask
 from sapwood.site.upgrades.isolation import Level
 
 MAX_MIGRATION_BYTES = 5_000_000
+CURRENT = ("facts", "configuration", "installed", "tables")
+TARGET = ("facts", "configuration", "installed", "plan")
+
+
+@dataclass
+class Said:
+    """What one process of a side answered: one answer to each verb, and to `preflight` one for each database."""
+
+    answers: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    preflight: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    refused: InsideError | None = None
+
+    def one(self, verb: str) -> Mapping[str, Any]:
+        """The answer to a verb; raises what kept the environment from giving it."""
+        if verb in self.answers:
+            return self.answers[verb]
+        raise self.refused or InsideError(f"The environment did not answer to {verb}", hint="Report this.")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Both sides, each asked once. `salt` is of this look alone: digests of values mean nothing after it."""
+
+    current: Said
+    target: Said
+
+
+def look(subject: Subject, scratch: Path, *, before: bool = False, count: bool = False) -> Seen:
+    """Ask each side's environment once, reading only; `before` also for what preflight wants, `count` for the rows.
+
+    What a side refuses is kept: what it said until then stands.
+    """
+    first = ("preflight",) if before else ()
+    more: dict[str, Any] = {"databases": readable(subject), "level": Level.READING, "salt": secrets.token_hex(16)}
+    current = _said(subject, subject.current, (*first, *CURRENT), scratch=scratch / "current", count=count, **more)
+    target = _said(subject, subject.target, (*first, *TARGET), scratch=scratch / "target", **more)
+    return Seen(current, target)
+
+
+def _said(subject: Subject, side: Side, verbs: Sequence[str], **given: Any) -> Said:
+    found = Said()
+    try:
+        with contextlib.closing(ask(subject, side, *verbs, **given)) as answers:
+            for answer in answers:
+                if answer["event"] == "preflight":
+                    found.preflight[answer["alias"]] = answer
+                elif answer["event"] in verbs:
+                    found.answers[answer["event"]] = answer
+    except InsideError as error:
+        found.refused = error
+    return found
 
 
 class OtherDriverError(SapwoodError):
@@ -35,6 +89,7 @@ class Plan:
     problems: tuple[Mapping[str, str], ...]
     parts: Mapping[str, str]
     details: Mapping[str, Any] = field(default_factory=dict)  # what a driver needs to run it, for the journal
+    seen: Seen = field(default_factory=lambda: Seen(Said(), Said()), repr=False, compare=False)
 
     @property
     def digest(self) -> str:
@@ -54,11 +109,14 @@ class Plan:
 
 
 def make_plan(subject: Subject, scratch: Path) -> Plan:
-    """Look at both environments and at the database, reading only."""
-    databases = readable(subject)
-    reading: dict[str, Any] = {"databases": databases, "scratch": scratch, "level": Level.READING}
-    current, tables = each(subject, subject.current, "facts", "tables", **reading)
-    target, found = each(subject, subject.target, "facts", "plan", **reading)
+    """Look at both environments and at the database, reading only. Raises InsideError for a side that refuses."""
+    return plan_of(subject, look(subject, scratch))
+
+
+def plan_of(subject: Subject, seen: Seen) -> Plan:
+    """The plan, from what both sides said. Raises InsideError for a side that refused."""
+    current, tables = seen.current.one("facts"), seen.current.one("tables")
+    target, found = seen.target.one("facts"), seen.target.one("plan")
     new: dict[str, frozenset[str]] = {}
     migrations = tuple(_pending(item, new) for item in found["pending"])
     frozen: dict[str, Any] = {
@@ -74,14 +132,7 @@ def make_plan(subject: Subject, scratch: Path) -> Plan:
         "engine": [side["databases"] for side in (current, target)],
     }
     parts = {name: _digest(part) for name, part in frozen.items()}
-    return Plan(subject.name, current, target, migrations, tuple(found["problems"]), parts)
-
-
-def measure_tables(subject: Subject, databases: Mapping[str, DatabaseUrl], scratch: Path) -> tuple[Table, ...]:
-    """Rows and bytes of every table of the given databases; every row is counted, which takes its time."""
-    level = Level.READING if any(url.read_only for url in databases.values()) else Level.SHADOW
-    given: dict[str, Any] = {"databases": databases, "scratch": scratch, "level": level, "count": True}
-    return counted(one(subject, subject.current, "tables", **given))
+    return Plan(subject.name, current, target, migrations, tuple(found["problems"]), parts, seen=seen)
 
 
 def counted(answer: Mapping[str, Any]) -> tuple[Table, ...]:
@@ -121,7 +172,15 @@ def _pending(item: Mapping[str, Any], new: dict[str, frozenset[str]]) -> Pending
         depends_on=tuple(item["depends_on"]),
         atomic=bool(item["atomic"]),
         operations=operations(read),
+        reversible=_reversible(read),
+        models=tuple(dict.fromkeys(one_.model.lower() for one_ in read.operations if one_.model)),
     )
+
+
+def _reversible(read: Migration) -> bool | None:
+    """Whether Django could take it back: no, if it cannot for one operation; not known, if that is so for one."""
+    found = {operation.reversible for operation in read.operations} | ({None} if read.reason else set())
+    return False if False in found else None if None in found else True
 
 
 def _source(path: Path) -> bytes:

@@ -11,7 +11,7 @@ import socket
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -20,13 +20,12 @@ from typing import Any, Final
 from sapwood.core.errors import SapwoodError, UsageError
 from sapwood.formats.phrase import NO_WORDS, Figure, Phrase
 from sapwood.site.checks import api as checks
-from sapwood.site.upgrades.data import DatabaseUrl, Side, Subject
-from sapwood.site.upgrades.drivers.django import InsideError, ask
+from sapwood.site.upgrades.data import DatabaseUrl, Subject
+from sapwood.site.upgrades.drivers.django import InsideError
 from sapwood.site.upgrades.engines.base import engine_for
-from sapwood.site.upgrades.isolation import Kind, Level, probe
+from sapwood.site.upgrades.isolation import Kind, probe
 from sapwood.site.upgrades.locks import holders
-from sapwood.site.upgrades.planning import readable
-from sapwood.site.upgrades.scratch import private_folder
+from sapwood.site.upgrades.planning import Seen
 
 LONGEST_LOCK_WAIT_S: Final = 60
 LONGEST_TRANSACTION_S: Final = 10
@@ -40,31 +39,41 @@ Answers = Mapping[str, Mapping[str, Any]]
 
 
 class Outcome(StrEnum):
-    """What one look found. Waived: it stands in the way, and somebody answers for going on."""
+    """What one look found. Waived: it stands in the way, and somebody answers for going on.
+
+    Confirmed: only a person can tell, and somebody did.
+    """
 
     PASS = "pass"  # noqa: S105 - a verdict
     FAIL = "fail"
     UNKNOWN = "unknown"
     WAIVED = "waived"
+    CONFIRMED = "confirmed"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: what was found, what to do about it, and why somebody goes on all the same."""
+    """One thing looked at: what was found, what to do about it, and why somebody goes on all the same.
+
+    `by_person`: only a person can tell. `of_plan`: it is about what is planned, and not about this moment, so that a
+    rehearsal rests on it too.
+    """
 
     name: str
     outcome: Outcome
     detail: Phrase
     remedy: Phrase = NO_WORDS
     reason: str = ""
+    by_person: bool = False
+    of_plan: bool = False
 
     @property
     def line(self) -> str:
         """One line for a terminal."""
-        more = f" [waived: {self.reason}]" if self.reason else f". {self.remedy}" if self.remedy else ""
+        more = f" [{self.outcome}: {self.reason}]" if self.reason else f". {self.remedy}" if self.remedy else ""
         return f"{self.outcome:<8}  {self.name:<28}  {self.detail}{more}"
 
-    def to_dict(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, Any]:
         """As JSON, in English."""
         return {
             "name": self.name,
@@ -72,6 +81,8 @@ class Finding:
             "detail": str(self.detail),
             "remedy": str(self.remedy),
             "reason": self.reason,
+            "by_person": self.by_person,
+            "of_plan": self.of_plan,
         }
 
 
@@ -86,6 +97,11 @@ class Preflight:
         """The worst that was found and not waived."""
         found = {finding.outcome for finding in self.findings}
         return next((worst for worst in (Outcome.FAIL, Outcome.UNKNOWN) if worst in found), Outcome.PASS)
+
+    @property
+    def answered(self) -> tuple[Finding, ...]:
+        """What somebody waived or confirmed, each with the reason."""
+        return tuple(finding for finding in self.findings if finding.reason)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -102,32 +118,35 @@ class Place:
     refused: SapwoodError | None
     work: Path
     own: Mapping[str, Any]
+    left: frozenset[str] = frozenset()  # what earlier upgrades postponed, and so is pending for a reason
 
 
 Look = Callable[[Place], Finding]
 LOOKS: dict[str, Look] = {}
 
 
-def preflight(
-    subject: Subject, *, work: Path, own: Mapping[str, Any], waivers: Mapping[str, str] | None = None
-) -> Preflight:
-    """Look at everything. `own` is Sapwood's own database, as Django's settings have it; `waivers` name a reason each.
+def looked_at(
+    subject: Subject, seen: Seen, *, work: Path, own: Mapping[str, Any], left: frozenset[str] = frozenset()
+) -> tuple[Finding, ...]:
+    """Everything that is looked at before any upgrade. `own` is Sapwood's own database, as Django's settings have it.
 
-    Raises UsageError for a waiver of a name that does not exist, or without a reason.
+    `left` are the labels of migrations that earlier upgrades postponed.
+    Raises InsideError where the running release does not answer; a target that does not is a finding.
     """
-    given = check_waivers(waivers, LOOKS)
-    databases = readable(subject)
-    refused: SapwoodError | None = None
-    with private_folder(work) as scratch:
-        current = _asked(subject, subject.current, databases, scratch / "current")
-        try:
-            target = _asked(subject, subject.target, databases, scratch / "target")
-        except InsideError as error:
-            target, refused = {}, error
-    place = Place(subject, current, target, refused, work, own)
-    return Preflight(
-        tuple(waived(replace(look(place), name=name), given.get(name, "")) for name, look in LOOKS.items())
-    )
+    if not seen.current.preflight:
+        seen.current.one("preflight")
+    target, refused = seen.target.preflight, None
+    if set(target) != set(seen.current.preflight):
+        target, refused = {}, seen.target.refused or InsideError("The target does not answer", hint="See its log.")
+    work.mkdir(parents=True, exist_ok=True, mode=0o700)
+    place = Place(subject, seen.current.preflight, target, refused, work, own, left)
+    return tuple(replace(look(place), name=name) for name, look in LOOKS.items())
+
+
+def answered(findings: Sequence[Finding], waivers: Mapping[str, str] | None) -> Preflight:
+    """The findings with what somebody answers for. Raises UsageError for a name that is not there, or no reason."""
+    given = check_waivers(waivers, [finding.name for finding in findings])
+    return Preflight(tuple(waived(finding, given.get(finding.name, "")) for finding in findings))
 
 
 def check_waivers(waivers: Mapping[str, str] | None, names: Iterable[str]) -> dict[str, str]:
@@ -141,16 +160,12 @@ def check_waivers(waivers: Mapping[str, str] | None, names: Iterable[str]) -> di
     return given
 
 
-def _asked(subject: Subject, side: Side, databases: Mapping[str, DatabaseUrl], scratch: Path) -> Answers:
-    answers = ask(subject, side, "preflight", databases=databases, scratch=scratch, level=Level.READING)
-    return {answer["alias"]: answer for answer in answers if answer["event"] == "preflight"}
-
-
 def waived(finding: Finding, reason: str) -> Finding:
     """The finding, with the reason for which somebody goes on in spite of it."""
     if not reason or finding.outcome is Outcome.PASS:
         return finding
-    return replace(finding, outcome=Outcome.WAIVED, reason=reason)
+    told = finding.by_person and finding.outcome is Outcome.UNKNOWN
+    return replace(finding, outcome=Outcome.CONFIRMED if told else Outcome.WAIVED, reason=reason)
 
 
 def _look(name: str) -> Callable[[Look], Look]:
@@ -188,39 +203,65 @@ def _not_said(place: Place, name: str) -> Phrase | None:
 
 @_look("disk.data")
 def _disk_data(place: Place) -> Finding:
-    # A table that is rebuilt exists twice, and the log of it grows as much again.
-    return _disk(place, "data", lambda sizes: 2 * sizes["largest"])
+    return _disk(place, "data")
 
 
 @_look("disk.temporary")
 def _disk_temporary(place: Place) -> Finding:
-    return _disk(place, "temporary", lambda sizes: sizes["largest"])
+    return _disk(place, "temporary")
 
 
 @_look("disk.backup")
 def _disk_backup(place: Place) -> Finding:
-    # The backup, and the copy that proves that it can be restored.
-    needed = 0
-    for alias in place.current:
-        sizes = _sizes(place, alias)
-        if sizes is None:
-            return _unknown(_not_said(place, "sizes") or Phrase("The size of %(database)s is unknown", database=alias))
-        needed += 2 * sizes["whole"]
-    return _room({place.work: needed})
+    needed = _needs(place, "backup")
+    if needed is not None:
+        return _room(needed)
+    alias = next(alias for alias in place.current if _sizes(place, alias) is None)
+    return _unknown(_not_said(place, "sizes") or Phrase("The size of %(database)s is unknown", database=alias))
 
 
-def _disk(place: Place, which: str, need: Callable[[Mapping[str, int]], int]) -> Finding:
+def _disk(place: Place, which: str) -> Finding:
+    needed = _needs(place, which)
+    if needed is not None:
+        return _room(needed)
+    alias = next(one for one in place.current if _sizes(place, one) is None or _folder(place, one, which) is None)
+    why = _not_said(place, "sizes") or _not_said(place, "places")
+    return _unknown(
+        why or Phrase("The disk of %(database)s is on another machine", database=alias),
+        Phrase("Look at it there, and waive this with what you found."),
+    )
+
+
+# A table that is rebuilt exists twice, and the log of it grows as much again. A backup is proved by a copy of it.
+NEEDS: Final[Mapping[str, Callable[[Mapping[str, int]], int]]] = {
+    "data": lambda sizes: 2 * sizes["largest"],
+    "temporary": lambda sizes: sizes["largest"],
+    "backup": lambda sizes: 2 * sizes["whole"],
+}
+
+
+def _needs(place: Place, which: str) -> dict[Path, int] | None:
+    """The bytes that each folder must have room for; None where that cannot be told from here."""
     needs: dict[Path, int] = {}
     for alias in place.current:
-        sizes, folder = _sizes(place, alias), _folder(place, alias, which)
+        sizes = _sizes(place, alias)
+        folder = place.work if which == "backup" else _folder(place, alias, which)
         if sizes is None or folder is None:
-            why = _not_said(place, "sizes") or _not_said(place, "places")
-            return _unknown(
-                why or Phrase("The disk of %(database)s is on another machine", database=alias),
-                Phrase("Look at it there, and waive this with what you found."),
-            )
-        needs[folder] = needs.get(folder, 0) + need(sizes)
-    return _room(needs)
+            return None
+        needs[folder] = needs.get(folder, 0) + NEEDS[which](sizes)
+    return needs
+
+
+def disk_needs(subject: Subject, seen: Seen, work: Path) -> dict[str, dict[Path, int] | None]:
+    """What an upgrade needs on each disk, by what for; None where that cannot be told from here."""
+    place = Place(subject, seen.current.preflight, {}, None, work, {})
+    return {which: _needs(place, which) for which in NEEDS}
+
+
+def sizes_of(subject: Subject, seen: Seen) -> dict[str, dict[str, int] | None]:
+    """Bytes of each database: whole and its largest table; None where the server does not say."""
+    place = Place(subject, seen.current.preflight, {}, None, subject.path.parent, {})
+    return {alias: _sizes(place, alias) for alias in place.current}
 
 
 def _sizes(place: Place, alias: str) -> dict[str, int] | None:
@@ -410,7 +451,7 @@ def _absent(place: Place) -> Finding:
 @_look("migrations.pending_now")
 def _pending(place: Place) -> Finding:
     for answer in place.current.values():
-        if pending := answer["migrations"].get("pending"):
+        if pending := [name for name in answer["migrations"].get("pending", ()) if name not in place.left]:
             return _bad(
                 Phrase("The running release has migrations that were never applied: %(names)s", names=_some(pending)),
                 Phrase("Run migrate with the release that runs now."),

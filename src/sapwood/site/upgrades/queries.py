@@ -22,6 +22,7 @@ from sapwood.site.upgrades.models import (
     State,
     UpgradeRun,
 )
+from sapwood.site.upgrades.postponed import Postponed, ledger
 
 WAITS_FOR_YOU: Final = (Stage.STOPPED, Stage.PAUSED, Stage.INTERRUPTED)
 NEWEST: Final = 50
@@ -113,6 +114,12 @@ def comparisons(place: str) -> list[Comparison]:
     rows = UpgradeRun.objects.filter(place=place).prefetch_related(Prefetch("lines", queryset=told))
     outcomes = [outcome(row.key, list(row.lines.all())) for row in rows]
     return compare(recorded(place), [one for one in outcomes if one is not None])
+
+
+def postponed(place: str) -> tuple[Postponed, ...]:
+    """What earlier upgrades left for later, as their journals say."""
+    begun = JournalLine.objects.filter(run__place=place, run__stage=Stage.DONE, event="begun").order_by("run__began_at")
+    return ledger((line.run.key, line.at, line.details) for line in begun.select_related("run"))
 
 
 def under_way(place: str) -> Request | None:

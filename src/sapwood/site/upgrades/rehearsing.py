@@ -19,6 +19,7 @@ from sapwood.site.upgrades.engines.base import Say, choose, engine_for, require_
 from sapwood.site.upgrades.forecasting import Spread
 from sapwood.site.upgrades.isolation import Kind, described, probe
 from sapwood.site.upgrades.planning import Plan, counted, make_plan
+from sapwood.site.upgrades.preflight import Outcome, Preflight
 from sapwood.site.upgrades.probing import Algorithms, any_blocks_writes, empty_copy
 from sapwood.site.upgrades.remedies import remedy
 from sapwood.site.upgrades.scratch import private_folder
@@ -74,6 +75,8 @@ class Rehearsal:
     # By how much the next time may differ from this one, for what users feel and for the way back.
     spreads: dict[str, Spread] = field(default_factory=lambda: {"downtime": Spread(), "rollback": Spread()})
     waivers: list[dict[str, str]] = field(default_factory=list)
+    before: Preflight | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
     subject_file: str = ""
     certificate: str | None = None
 
@@ -117,7 +120,9 @@ class Rehearsal:
             "isolation": self.isolation["kind"],
             "isolation_detail": {**self.isolation, "secrets": self.secrets or self.plan.target.get("secrets", {})},
             "problems": [dict(problem) for problem in self.plan.problems],
-            "waivers": self.waivers,
+            "preflight": self.before.to_dict() if self.before else None,
+            "waivers": [finding.to_dict() for finding in self.before.answered] if self.before else self.waivers,
+            **self.about,
             "engines": self.plan.engines,
             "certificate": self.certificate,
             "next": self._next(),
@@ -149,12 +154,25 @@ class Rehearsal:
         return shlex.join(["sapwood", "upgrade", "rehearse", self.subject_file, "--report", "report"])
 
 
-def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambda _line: None) -> Rehearsal:
-    """Run the upgrade on a copy of the subject's database; the copy is removed, also after an error."""
+def rehearse(  # noqa: PLR0913 - what, where, for whom, and what is known already
+    subject: Subject,
+    *,
+    work: Path,
+    now: dt.datetime,
+    say: Say = lambda _line: None,
+    plan: Plan | None = None,
+    before: Preflight | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> Rehearsal:
+    """Run the upgrade on a copy of the subject's database; the copy is removed, also after an error.
+
+    `before` is what was looked at: what of it is about the plan counts in the verdict, the rest is only told.
+    """
     suites.require(subject)
     with private_folder(work) as folder:
         say("reading both environments")
-        found = Rehearsal(subject.name, now, make_plan(subject, folder / "plan"), subject_file=str(subject.path))
+        planned = plan or make_plan(subject, folder / "plan")
+        found = Rehearsal(subject.name, now, planned, subject_file=str(subject.path), before=before, about=about or {})
         require_room(folder, int(sum(map(_size, subject.databases.values())) * NO_SPACE_FACTOR))
         with contextlib.ExitStack() as stack:
             say("copying the database")
@@ -165,10 +183,10 @@ def rehearse(subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambd
             found.probes = {
                 alias: stack.enter_context(empty_copy(url, folder / f"{alias}-probe")) for alias, url in shadow.items()
             }
-            before = _check(subject, subject.current, shadow, folder / "before", found, "before", say)
+            rows = _check(subject, subject.current, shadow, folder / "before", found, "before", say)
             first = suites.on_shadow(subject, subject.current, shadow, folder / "packs-before", Safety.S0, say)
-            before += first.rows
-            found.known = {(row["id"], row["model"], row["field"]) for row in before if row["verdict"] == "fail"}
+            rows += first.rows
+            found.known = {(row["id"], row["model"], row["field"]) for row in rows if row["verdict"] == "fail"}
             sizes = {alias: _tables(url) for alias, url in shadow.items()}
             _upgrade(subject, shadow, folder, found, say)
             for alias, url in shadow.items():
@@ -236,11 +254,15 @@ def expanding(migrations: Sequence[PendingMigration]) -> tuple[str, ...]:
 
 
 def contracting(migrations: Sequence[PendingMigration]) -> tuple[str, ...]:
-    """What may run last: migrations that only take away, with everything that depends on them."""
+    """What may run last: migrations that only take away, with everything that depends on them.
+
+    That they are unsafe for the release that they leave behind is no matter once the new one runs.
+    """
     found: list[str] = []
     for migration in reversed(migrations):
         after = {other.label for other in migrations if migration.label in other.depends_on}
-        if set(migration.classes) <= TAKES_AWAY and after <= set(found):
+        allowed = TAKES_AWAY | ({"unsafe"} if "contract" in migration.classes else set())
+        if set(migration.classes) <= allowed and after <= set(found):
             found.append(migration.label)
     takes = any("contract" in migration.classes for migration in migrations if migration.label in found)
     return tuple(reversed(found)) if takes else ()
@@ -397,6 +419,9 @@ def verdict_of(found: Rehearsal) -> None:
     new.sort(key=lambda row: WEIGHTS.index(row["id"]) if row["id"] in WEIGHTS else len(WEIGHTS))
     reasons += suites.bounded(new)
     reasons += [f"{problem['code']}: {problem['message']}" for problem in found.plan.problems]
+    planned = [finding for finding in found.before.findings if finding.of_plan] if found.before else []
+    reasons += [f"{one.name}: {one.detail}" for one in planned if one.outcome is Outcome.FAIL]
+    found.doubts += [f"{one.name}: {one.detail}" for one in planned if one.outcome is Outcome.UNKNOWN]
     models = [row for row in found.checks if not row.get("pack")]
     found.untested += [f"{row['model']}: {row['detail']}" for row in models if row["verdict"] == "unknown"]
     if found.isolation["kind"] == Kind.PROCESS:

@@ -36,7 +36,6 @@ from sapwood.site.upgrades.journal import BusyError
 from sapwood.site.upgrades.models import UNFINISHED, Kind, RehearsalRecord, Request, State
 from sapwood.site.upgrades.offers import key_of, read_ours
 from sapwood.site.upgrades.permissions import APPLY, REHEARSE
-from sapwood.site.upgrades.planning import measure_tables, readable
 from sapwood.site.upgrades.report import write_report
 
 logger = logging.getLogger(__name__)
@@ -188,17 +187,19 @@ def work_folder() -> Path:
     return role_dir() / "upgrades"
 
 
-def _asked(ctx: JobContext, waivers: Mapping[str, str] | None = None) -> Asked:
-    return Asked(work_folder(), ctx.now(), connections["default"].settings_dict, waivers=waivers or {})
+def _asked(row: Request, ctx: JobContext) -> Asked:
+    """What the request wants to know, with what its asker waives or confirms."""
+    own = connections["default"].settings_dict
+    return Asked(work_folder(), ctx.now(), own, waivers=dict(row.options.get("waivers", {})))
 
 
 def _look(row: Request, subject: Subject, ctx: JobContext, again: bool) -> Mapping[str, Any]:  # noqa: ARG001, FBT001
     """Plan, preflight, and whether the newest certificate holds for both."""
-    work, say, driver, asked = work_folder(), _teller(ctx, 3), driver_of(subject), _asked(ctx)
+    say = _teller(ctx, 2)
     say("reading both environments")
-    plan = driver.freeze(subject, asked)
-    say("looking whether it could begin")
-    before = driver.preflight(subject, asked)
+    newest = newest_go(row.place)
+    looked = driver_of(subject).look(subject, _asked(row, ctx), count=newest is not None)
+    plan = looked.require_plan()
     found: dict[str, Any] = {
         "plan": {
             "driver": subject.driver,
@@ -211,22 +212,20 @@ def _look(row: Request, subject: Subject, ctx: JobContext, again: bool) -> Mappi
             "migrations": [{"label": one.label, "classes": list(one.classes)} for one in plan.migrations],
             "problems": [dict(problem) for problem in plan.problems],
             "published": [hint.to_dict() for hint in published(plan)[:MOST_HINTS]],
+            **looked.told,
         },
         "preflight": {
-            "verdict": before.verdict.value,
+            "verdict": looked.before.verdict.value,
             "findings": [
-                {"name": one.name, "verdict": one.outcome.value, "detail": one.detail, "remedy": one.remedy}
-                for one in before.findings
+                {**one.to_dict(), "detail": one.detail, "remedy": one.remedy} for one in looked.before.findings
             ],
         },
     }
-    newest = newest_go(row.place)
     if newest is not None:
         say("holding the certificate against it")
         found["certificate"] = {"rehearsal": str(newest.request.uuid), "refusal": None}
         try:
-            sizes = measure_tables(subject, readable(subject), work / "plan")
-            check(Path(newest.certificate), plan, sizes, now=ctx.now())
+            check(Path(newest.certificate), plan, looked.tables, now=ctx.now())
         except CertificateError as error:
             found["certificate"]["refusal"] = error.as_dict()
     return found
@@ -239,7 +238,7 @@ def newest_go(place: str) -> RehearsalRecord | None:
 
 
 def _rehearse(row: Request, subject: Subject, ctx: JobContext, again: bool) -> Mapping[str, Any]:  # noqa: ARG001, FBT001
-    found = driver_of(subject).rehearse(subject, _asked(ctx), _teller(ctx, PARTS))
+    found = driver_of(subject).rehearse(subject, _asked(row, ctx), _teller(ctx, PARTS))
     folder = work_folder() / "reports" / str(row.uuid)
     path = issue(found, folder, now=ctx.now())
     found.certificate = str(path) if path else None
@@ -263,14 +262,12 @@ def _apply(row: Request, subject: Subject, ctx: JobContext, again: bool) -> Mapp
     if before is not None:
         return _said(actions.resume(subject, **given) if before.stage is Stage.INTERRUPTED else before)
     options: Mapping[str, Any] = row.options
-    driver = driver_of(subject)
-    driver.require_rehearsal(subject)
-    ready = driver.preflight(subject, _asked(ctx, options.get("waivers", {})))
+    driver_of(subject).require_rehearsal(subject)
     rehearsed = RehearsalRecord.objects.filter(request__place=row.place)
     rehearsal = rehearsed.filter(request__uuid=options["rehearsal"]).first() if options.get("rehearsal") else None
     found = actions.apply(
         subject,
-        ready=ready,
+        asked=_asked(row, ctx),
         certificate=Path(rehearsal.certificate) if rehearsal and rehearsal.certificate else None,
         override=uuid.UUID(options["override"]) if options.get("override") else None,
         postpone=bool(options.get("postpone")),

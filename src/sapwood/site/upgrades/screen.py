@@ -26,6 +26,7 @@ OUTCOMES: Final = {
     "fail": ("bad", gettext_lazy("stands in the way")),
     "unknown": ("unknown", gettext_lazy("not known")),
     "waived": ("caution", gettext_lazy("waived")),
+    "confirmed": ("caution", gettext_lazy("confirmed by a person")),
 }
 STAGES: Final = {
     Stage.RUNNING: ("info", gettext_lazy("running")),

@@ -2,13 +2,13 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sapwood.core.errors import SapwoodError
-from sapwood.site.upgrades.data import DatabaseUrl, Hook, Side, Subject
+from sapwood.site.upgrades.data import DatabaseUrl, Fork, Hook, Side, Subject
 
 MAX_SUBJECT_BYTES = 1_000_000
 MAX_NAME = 200
@@ -26,11 +26,15 @@ _VENDORS: Final = {
 }
 _TOP: Final = {
     "name", "driver", "settings", "pythonpath", "database_url", "databases",
-    "current", "target", "automatic", "shadow", "checks", "hooks",
+    "current", "target", "automatic", "shadow", "checks", "hooks", "facts", "fork", "forks",
 }  # fmt: skip
-_SIDE: Final = {"python", "settings", "requirements", "exclude_newer"}
+_SIDE: Final = {"python", "settings", "requirements", "exclude_newer", "release"}
+_FORK: Final = {"repo", "upstream", "target", "head"}
+MAX_FORKS: Final = 50
 # What a Tutor root says by itself, nobody writes down a second time.
-_TUTOR_TOP: Final = {"name", "driver", "root", "plugins_root", "via", "current", "target", "shadow", "hooks"}
+_TUTOR_TOP: Final = {
+    "name", "driver", "root", "plugins_root", "via", "current", "target", "shadow", "hooks", "fork", "forks",
+}  # fmt: skip
 _TUTOR_TECHNIQUES: Final = ("auto", "physical", "logical")
 _TUTOR_HOOKS: Final = ("maintenance_on", "maintenance_off")
 _TUTOR_SIDE: Final = {"tutor"}
@@ -71,6 +75,8 @@ def read_subject(path: Path) -> Subject:
         base_url=_address(checks),
         hooks=_hooks(raw),
         automatic=_automatic(raw, here, settings),
+        facts=here / facts if (facts := _text(raw, "facts", "", "")) else None,
+        forks=tuple(_forks(raw, here)),
     )
 
 
@@ -113,6 +119,7 @@ def _tutor(raw: Mapping[str, Any], path: Path, here: Path) -> Subject:
         root=here / _text(raw, "root", ""),
         plugins_root=here / plugins_root if plugins_root else None,
         via=tuple(here / part for part in _texts(raw, "via", "")),
+        forks=tuple(_forks(raw, here)),
     )
 
 
@@ -224,7 +231,25 @@ def _side(raw: Mapping[str, Any], name: str, here: Path, settings: str) -> Side:
         settings=_text(table, "settings", f"{name}.", settings),
         requirements=requirements,
         exclude_newer=newest,
+        release=_text(table, "release", f"{name}.", ""),
     )
+
+
+def _forks(raw: Mapping[str, Any], here: Path) -> Iterator[Fork]:
+    """`[fork]` for one clone, `[[forks]]` for several."""
+    given: Any = raw.get("forks", [])
+    if not isinstance(given, list) or not all(isinstance(one, Mapping) for one in given) or len(given) > MAX_FORKS:
+        raise SubjectError("forks must be a list of tables", hint="Write [[forks]] on a line of its own.")
+    found = {f"forks[{number}].": one for number, one in enumerate(given)}
+    if "fork" in raw:
+        found["fork."] = _table(raw, "fork")
+    for place, table in found.items():
+        _known(table, _FORK, place)
+        named = {key: _text(table, key, place, "HEAD" if key == "head" else None) for key in sorted(_FORK)}
+        for key, name in named.items():
+            if not name or not name.isprintable():
+                raise SubjectError(f"{place}{key} must name something", hint="See the how-to on forks.")
+        yield Fork(here / named["repo"], named["upstream"], named["target"], named["head"])
 
 
 def _hooks(raw: Mapping[str, Any]) -> dict[str, Hook]:

@@ -7,15 +7,17 @@ from sapwood.site.upgrades import tending
 from sapwood.site.upgrades.data import Stage
 from sapwood.site.upgrades.journal import abandoned
 from sapwood.site.upgrades.models import UpgradeRun
+from sapwood.site.upgrades.pruning import prune
 from sapwood.site.upgrades.requests import ACT_JOB, LOOK_JOB, REHEARSE_JOB, carry_out, settle, work_folder
 from sapwood.site.upgrades.scratch import sweep
 
 
 @job("upgrades.sweep")
 def remove_left_shadows(ctx: JobContext) -> None:
-    """Remove the shadows of runs that died, end what they left running, and give up requests that nobody carries."""
+    """Remove the shadows of runs that died and the files of old rehearsals, and give up what nobody carries."""
     sweep(work_folder())
     settle(ctx.now())
+    prune(work_folder(), now=ctx.now())
 
 
 @job("upgrades.watch")

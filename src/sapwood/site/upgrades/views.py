@@ -53,7 +53,7 @@ def subject(request: HttpRequest, place: str) -> HttpResponse:
     context = {
         "offer": offer,
         "said": screen.subject_rows(offer.subject) if offer.subject else [],
-        "postponed": [row for row in queries.runs(place) if row.postponed and row.stage == Stage.DONE][:1],
+        "postponed": queries.postponed(place),
         "rehearsals": _rehearsals(place),
         "standing": _standing(place),
     }
@@ -65,9 +65,9 @@ def subject(request: HttpRequest, place: str) -> HttpResponse:
 def plan(request: HttpRequest, place: str) -> HttpResponse:
     """Step 1: what the upgrade would run."""
     found = queries.answer_of(queries.newest_look(place))
-    return _step(
-        request, place, "plan", published=screen.published(found["plan"].get("published", [])) if found else []
-    )
+    told = found["plan"].get("verdict", "") if found else ""
+    hints = screen.published(found["plan"].get("published", [])) if found else []
+    return _step(request, place, "plan", shown=screen.verdict(told), published=hints)
 
 
 @require_safe
@@ -84,7 +84,8 @@ def preflight(request: HttpRequest, place: str) -> HttpResponse:
 @permission_required(VIEW)
 def rehearse(request: HttpRequest, place: str) -> HttpResponse:
     """Step 3: run it on a copy."""
-    return _step(request, place, "rehearse", rehearsals=_rehearsals(place))
+    questions = [row for row in _in_the_way(place) if row.get("of_plan")]
+    return _step(request, place, "rehearse", rehearsals=_rehearsals(place), questions=questions)
 
 
 @require_safe
@@ -101,7 +102,6 @@ def press(request: HttpRequest, place: str) -> HttpResponse:
     offer, now = _offer(place), system_clock().now()
     found = queries.answer_of(queries.newest_look(place))
     digest = found["plan"]["digest"] if found else ""
-    failed = [row for row in (found["preflight"]["findings"] if found else []) if row["verdict"] == "fail"]
     leave = _leave(place)
     agreed = queries.overrides(str(offer.path), digest, now) if digest else []
     valid = leave["go"] if leave["holds"] else None
@@ -110,7 +110,7 @@ def press(request: HttpRequest, place: str) -> HttpResponse:
         **leave,
         "order": [screen.STEPS[name] for name in FORWARD],
         "digest": digest,
-        "failed": failed,
+        "failed": _in_the_way(place),
         "overrides": agreed,
         "confirmed": next((row for row in agreed if row.second_id), None),
         "postponable": (valid.document or {}).get("postponable", []) if valid else [],
@@ -131,8 +131,8 @@ def look(request: HttpRequest, place: str) -> HttpResponse:
 @require_POST
 @permission_required(REHEARSE)
 def begin(request: HttpRequest, place: str) -> HttpResponse:
-    """Have the worker rehearse."""
-    return _asked(request, place, Kind.REHEARSE, "upgrades:rehearse")
+    """Have the worker rehearse; what somebody answers for is kept."""
+    return _asked(request, place, Kind.REHEARSE, "upgrades:rehearse", {"waivers": _waivers(request)})
 
 
 @require_POST
@@ -145,16 +145,11 @@ def apply(request: HttpRequest, place: str) -> HttpResponse:
     if dark is not None and "in_blackout" not in given:
         messages.error(request, _("These are black-out dates. Confirm that you go on all the same."))
         return redirect("upgrades:press", place)
-    waivers = {
-        name.removeprefix("waive-"): value.strip()[:MAX_REASON]
-        for name, value in given.items()
-        if name.startswith("waive-") and isinstance(value, str) and value.strip()
-    }
     options = {
         "rehearsal": _uuid(given.get("rehearsal")),
         "override": _uuid(given.get("override")),
         "postpone": "postpone" in given,
-        "waivers": waivers,
+        "waivers": _waivers(request),
         **({"in_blackout": dark.reason} if dark is not None else {}),
     }
     return _asked(request, place, Kind.APPLY, "upgrades:press", options)
@@ -331,6 +326,21 @@ def history(request: HttpRequest, place: str) -> HttpResponse:
         "basis": comparing.basis(newest.document) if newest and newest.document else "",
     }
     return render(request, "sapwood/upgrades/history.html", context)
+
+
+def _in_the_way(place: str) -> list[Any]:
+    """What the newest look found to fail, or to be a person's to tell."""
+    found = queries.answer_of(queries.newest_look(place))
+    rows = found["preflight"]["findings"] if found else []
+    return [row for row in rows if row["verdict"] == "fail" or (row["verdict"] == "unknown" and row.get("by_person"))]
+
+
+def _waivers(request: HttpRequest) -> dict[str, str]:
+    return {
+        name.removeprefix("waive-"): " ".join(value.split())[:MAX_REASON]
+        for name, value in request.POST.items()
+        if name.startswith("waive-") and isinstance(value, str) and value.strip()
+    }
 
 
 def _offer(place: str) -> offers.Offer:

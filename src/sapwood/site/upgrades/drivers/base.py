@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from sapwood.core.clock import Clock
+from sapwood.core.errors import SapwoodError
+from sapwood.formats.certificate import Table
 from sapwood.site.upgrades.applying import Run
 from sapwood.site.upgrades.data import Subject, Verdict
 from sapwood.site.upgrades.engines.base import Say
@@ -121,6 +123,26 @@ class Planned:
     lines: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Looked:
+    """One look that the button and the console rest on. `refused` is why there is no plan.
+
+    `tables` are there where they were asked for and the driver counts them; `told` is what the plan's page shows.
+    """
+
+    plan: Plan | None
+    refused: SapwoodError | None
+    before: Preflight
+    tables: tuple[Table, ...] = ()
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+    def require_plan(self) -> Plan:
+        """The plan; raises what kept it from being made."""
+        if self.plan is None:
+            raise self.refused or SapwoodError("There is no plan", hint="See preflight.")
+        return self.plan
+
+
 class Driver(Protocol):
     """One kind of deployment."""
 
@@ -146,6 +168,9 @@ class Driver(Protocol):
 
     def freeze(self, subject: Subject, asked: Asked) -> Plan:
         """The plan that a rehearsal and the button rest on; its digest is that of `plan`."""
+
+    def look(self, subject: Subject, asked: Asked, *, count: bool = False) -> Looked:
+        """Plan and preflight by one look; `count` for the rows of every table too, which takes its time."""
 
     def rehearse(self, subject: Subject, asked: Asked, say: Say) -> Rehearsal:
         """Run the upgrade on a copy, which is gone afterwards, also after a crash."""

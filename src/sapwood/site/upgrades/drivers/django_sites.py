@@ -7,17 +7,18 @@ from typing import Any
 from typing_extensions import override
 
 from sapwood.core.clock import Clock
-from sapwood.core.errors import SapwoodError, UsageError
+from sapwood.core.errors import SapwoodError
 from sapwood.site.upgrades.applying import Run
-from sapwood.site.upgrades.costs import published
-from sapwood.site.upgrades.data import Subject, Verdict
-from sapwood.site.upgrades.drivers.base import Asked, Command, Driver, Planned, Store
+from sapwood.site.upgrades.data import Subject
+from sapwood.site.upgrades.drivers.base import Asked, Command, Driver, Looked, Planned, Store
 from sapwood.site.upgrades.engines.base import Say, engine_for
 from sapwood.site.upgrades.foretold import rehearse
 from sapwood.site.upgrades.journal import Journal
-from sapwood.site.upgrades.planning import Plan, make_plan
-from sapwood.site.upgrades.preflight import Outcome, Preflight, preflight
+from sapwood.site.upgrades.judging import as_data, for_the_page, judge, lines
+from sapwood.site.upgrades.planning import Plan, counted, make_plan
+from sapwood.site.upgrades.preflight import Preflight
 from sapwood.site.upgrades.rehearsing import Rehearsal
+from sapwood.site.upgrades.ways import commands_of
 
 HOOKS = {
     "before": (("maintenance_on", "Close the site"), ("stop", "Stop what writes")),
@@ -57,38 +58,24 @@ class DjangoDriver(Driver):
 
     @override
     def commands(self, subject: Subject, asked: Asked) -> tuple[Command, ...]:
-        found = make_plan(subject, asked.work / "plan")
-        return (*_hooks(subject, "before"), *_migrations(subject, found), *_hooks(subject, "after"))
+        found = judge(subject, asked)
+        return (
+            *commands_of(found.way, "before"),
+            *_hooks(subject, "before"),
+            *_migrations(subject, found.require_plan()),
+            *commands_of(found.way, "during"),
+            *_hooks(subject, "after"),
+            *commands_of(found.way, "after"),
+        )
 
     @override
     def plan(self, subject: Subject, asked: Asked) -> Planned:
-        if asked.to is not None:
-            raise UsageError("--to is for Tutor sites", hint="The target is what [target] of the subject file names.")
-        found, before = make_plan(subject, asked.work / "plan"), self.preflight(subject, asked)
-        count = len(found.migrations)
-        lines = [f"Django {found.current['django']} > {found.target['django']}, {count} migrations to run"]
-        lines += [migration.line for migration in found.migrations]
-        lines += [f"in the way  {problem['message']} [{problem['code']}]" for problem in found.problems]
-        lines += [finding.line for finding in before.findings if finding.outcome is not Outcome.PASS]
-        hints = published(found)
-        lines += [hints[0].line] if hints else []
-        data = {
-            "digest": found.digest,
-            "parts": dict(found.parts),
-            "current": found.current,
-            "target": found.target,
-            "migrations": [migration.to_dict() for migration in found.migrations],
-            "problems": list(found.problems),
-            "published": [hint.to_dict() for hint in hints],
-            "stores": [store.to_dict() for store in self.stores(subject, asked)],
-            "preflight": before.to_dict(),
-        }
-        in_the_way = found.problems or before.verdict is Outcome.FAIL
-        return Planned(Verdict.NO_GO if in_the_way else Verdict.GO, data, tuple(lines))
+        found, stores = judge(subject, asked), self.stores(subject, asked)
+        return Planned(found.verdict, as_data(found, stores), tuple(lines(found, stores)))
 
     @override
     def preflight(self, subject: Subject, asked: Asked) -> Preflight:
-        return preflight(subject, work=asked.work, own=asked.own, waivers=asked.waivers)
+        return judge(subject, asked).before
 
     @override
     def require_rehearsal(self, subject: Subject) -> None:
@@ -100,8 +87,25 @@ class DjangoDriver(Driver):
         return make_plan(subject, asked.work / "plan")
 
     @override
+    def look(self, subject: Subject, asked: Asked, *, count: bool = False) -> Looked:
+        found = judge(subject, asked, count=count)
+        tables = counted(found.seen.current.one("tables")) if count and found.plan is not None else ()
+        told = for_the_page(found, self.stores(subject, asked)) if found.plan is not None else {}
+        return Looked(found.plan, found.refused, found.before, tables, told)
+
+    @override
     def rehearse(self, subject: Subject, asked: Asked, say: Say) -> Rehearsal:
-        return rehearse(subject, work=asked.work, now=asked.now, say=say)
+        say("looking at everything before")
+        found = judge(subject, asked)
+        return rehearse(
+            subject,
+            work=asked.work,
+            now=asked.now,
+            say=say,
+            plan=found.require_plan(),
+            before=found.before,
+            about=found.about(),
+        )
 
     @override
     def upgrade(self, subject: Subject, journal: Journal, clock: Clock, say: Say) -> Run:

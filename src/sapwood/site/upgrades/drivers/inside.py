@@ -383,6 +383,159 @@ def facts(_request: dict[str, Any], answers: Answers) -> None:
     )
 
 
+# Settings whose texts are no secret and say what an upgrade changes; their values must also look like it.
+TOLD = {
+    "ASGI_APPLICATION", "AUTHENTICATION_BACKENDS", "AUTH_USER_MODEL", "DATABASE_ROUTERS", "DATE_FORMAT",
+    "DEFAULT_AUTO_FIELD", "DEFAULT_CHARSET", "FILE_UPLOAD_HANDLERS", "FORM_RENDERER", "INSTALLED_APPS", "LANGUAGE_CODE",
+    "MIDDLEWARE", "PASSWORD_HASHERS", "ROOT_URLCONF", "SECURE_CROSS_ORIGIN_OPENER_POLICY", "SECURE_REFERRER_POLICY",
+    "SESSION_COOKIE_SAMESITE", "CSRF_COOKIE_SAMESITE", "LANGUAGE_COOKIE_SAMESITE", "TEST_RUNNER", "TIME_ZONE",
+    "WSGI_APPLICATION", "X_FRAME_OPTIONS",
+}  # fmt: skip
+TOLD_ENDS = ("BACKEND", "ENGINE", "CLASS", "SERIALIZER", "STORAGE", "MODULE", "RUNNER", "RENDERER")
+PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./ -]{0,120}\Z")
+KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}\Z")
+MAX_SETTINGS = 5000
+MAX_SOURCES = 40000
+MAX_SOURCE = 1000000
+MAX_TOGGLES = 5000
+ANNOTATION = re.compile(
+    rb"^[ \t]*#[ \t]*\.\.[ \t]+(toggle|setting)_(name|default|implementation|target_removal_date):[ \t]*(.*?)[ \t\r]*$",
+    re.MULTILINE,
+)
+
+
+def configuration(request: dict[str, Any], answers: Answers) -> None:
+    """Every effective setting by a digest that only this look knows, its value where it may be told, and the toggles.
+
+    `own` says that the subject sets it, `known` that Django has it. Toggles are what the sources of installed apps
+    annotate (https://docs.openedx.org/projects/edx-toggles).
+    """
+    from django.conf import global_settings
+
+    base = importlib.import_module(request["settings"])
+    own = {name for name in dir(base) if name.isupper()}
+    known = {name for name in dir(global_settings) if name.isupper()}
+    found: dict[str, Any] = {}
+    for name in sorted(own | known):
+        value = getattr(base if name in own else global_settings, name)
+        for path, item in flattened(name, value, 0):
+            if len(found) >= MAX_SETTINGS:
+                break
+            text = json.dumps(stable(item)).encode("utf-8", "replace")
+            row = {
+                "digest": hashlib.sha256(request["salt"].encode() + text).hexdigest(),
+                "own": name in own,
+                "known": name in known,
+            }
+            if may_be_told(path, item):
+                row["value"] = list(item) if isinstance(item, (list, tuple)) else item
+            found[path] = row
+    answers.say("configuration", settings=found, toggles=toggles())
+
+
+def flattened(path: str, value: Any, depth: int) -> Any:
+    """A setting, or the parts of one that is a table of names."""
+    if isinstance(value, dict) and value and depth < 2 and all(KEY.match(str(key)) for key in value):  # noqa: PLR2004
+        for key, item in value.items():
+            yield from flattened(path + "." + str(key), item, depth + 1)
+    else:
+        yield path, value
+
+
+def may_be_told(path: str, value: Any) -> bool:
+    """Whether a value is no secret, by its name and by its shape; when in doubt it is one."""
+    words = {word for part in path.upper().split(".") for word in part.split("_")}
+    name = path.rpartition(".")[2].upper()
+    told = name in TOLD or name.endswith(TOLD_ENDS)
+    if words & SECRET and name not in TOLD:
+        return False
+    if value is None or isinstance(value, (bool, int, float)):
+        return True
+    if isinstance(value, str):
+        return told and bool(PLAIN.match(value))
+    items = value if isinstance(value, (list, tuple)) else ()
+    return told and bool(items) and all(isinstance(one, str) and PLAIN.match(one) for one in items)
+
+
+def toggles() -> dict[str, dict[str, str]]:
+    """What the sources of the installed apps annotate, by kind and name."""
+    found: dict[str, dict[str, str]] = {}
+    for number, path in enumerate(sources()):
+        if number >= MAX_SOURCES or len(found) >= MAX_TOGGLES:
+            break
+        with contextlib.suppress(OSError):
+            with path.open("rb") as file:
+                text = file.read(MAX_SOURCE)
+            row: dict[str, str] = {}
+            for kind, key, said in ANNOTATION.findall(text) if b"_name:" in text else ():
+                words = said.decode("utf-8", "replace")[:200]
+                if key == b"name":
+                    row = found.setdefault(kind.decode() + " " + words, {}) if words else {}
+                else:
+                    row.setdefault(key.decode(), words)
+    return found
+
+
+def sources() -> Any:
+    """The Python files of the packages that the installed apps stand in; Django's own annotate nothing."""
+    from django.apps import apps
+
+    tops = {config.name.partition(".")[0] for config in apps.get_app_configs()} - {"django"}
+    for top in sorted(tops):
+        module = sys.modules.get(top)
+        for folder in sorted(getattr(module, "__path__", ())):
+            for place, folders, files in os.walk(folder):
+                folders.sort()
+                for name in sorted(files):
+                    if name.endswith(".py"):
+                        yield Path(place) / name
+
+
+def installed(_request: dict[str, Any], answers: Answers) -> None:
+    """Every distribution with what it requires, and which one each app comes from."""
+    import platform
+    from importlib import metadata
+
+    from django.apps import apps
+
+    found: dict[str, dict[str, Any]] = {}
+    homes: dict[str, str] = {}
+    wanted = {config.name.partition(".")[0] for config in apps.get_app_configs()}
+    for one in metadata.distributions():
+        name = one.metadata["Name"]
+        if not name or name in found:
+            continue
+        found[name] = {
+            "version": one.version,
+            "python": one.metadata["Requires-Python"],
+            "requires": list(one.requires or ()),
+        }
+        tops = (one.read_text("top_level.txt") or "").split()
+        files = "" if tops else "\n" + (one.read_text("RECORD") or "")
+        for top in wanted - set(homes):
+            if top in tops or "\n" + top + "/" in files:
+                homes[top] = name
+    full = platform.python_version()
+    answers.say(
+        "installed",
+        distributions=found,
+        apps={config.label: homes.get(config.name.partition(".")[0], "") for config in apps.get_app_configs()},
+        markers={
+            "implementation_name": sys.implementation.name,
+            "implementation_version": full,
+            "os_name": os.name,
+            "platform_machine": platform.machine(),
+            "platform_python_implementation": platform.python_implementation(),
+            "platform_release": platform.release(),
+            "platform_system": platform.system(),
+            "platform_version": platform.version(),
+            "python_full_version": full,
+            "python_version": ".".join(full.split(".")[:2]),
+            "sys_platform": sys.platform,
+        },
+    )
+
+
 def ours(name: str) -> bool:
     """Whether a setting is the subject's, and not one that this file or Django's defaults put there."""
     return name not in {
@@ -558,7 +711,17 @@ def plan(request: dict[str, Any], answers: Answers) -> None:
         applied=len(applied),
         applied_digest=digest(applied),
         problems=problems,
+        memory_bytes=peak_bytes(),
     )
+
+
+def peak_bytes() -> int | None:
+    """The most memory that this process ever took: what a migration takes at least."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
 
 
 def preflight(_request: dict[str, Any], answers: Answers) -> None:
@@ -629,6 +792,14 @@ LOOKS: dict[str, dict[str, Any]] = {
             "COALESCE(MAX(data_length + index_length), 0) AS largest "
             "FROM information_schema.tables WHERE table_schema = DATABASE()",
         )[0],
+        "schemas": lambda _, cursor: rows_of(
+            cursor,
+            "SELECT s.schema_name AS name, COALESCE(SUM(t.data_length + t.index_length), 0) AS bytes "
+            "FROM information_schema.schemata s "
+            "LEFT JOIN information_schema.tables t ON t.table_schema = s.schema_name "
+            "WHERE s.schema_name NOT IN ('information_schema', 'mysql', 'performance_schema', 'sys') "
+            "AND s.schema_name <> DATABASE() GROUP BY s.schema_name ORDER BY 1",
+        ),
     },
     "postgresql": {
         "version": lambda _, cursor: first_of(cursor, "SHOW server_version"),
@@ -654,6 +825,12 @@ LOOKS: dict[str, dict[str, Any]] = {
             "SELECT pg_database_size(current_database()) AS whole, "
             "COALESCE((SELECT MAX(pg_total_relation_size(oid)) FROM pg_class WHERE relkind = 'r'), 0) AS largest",
         )[0],
+        "schemas": lambda _, cursor: rows_of(
+            cursor,
+            "SELECT datname AS name, CASE WHEN has_database_privilege(datname, 'CONNECT') "
+            "THEN pg_database_size(datname) END AS bytes FROM pg_database "
+            "WHERE NOT datistemplate AND datname <> current_database() ORDER BY 1",
+        ),
     },
 }
 
@@ -671,6 +848,7 @@ def recorded(alias: str) -> dict[str, Any]:
     on_disk = loader.disk_migrations
     known = set(on_disk) | {tuple(old) for one in on_disk.values() for old in one.replaces}
     found: dict[str, Any] = {
+        "applied": sorted(".".join(key) for key in applied),
         "unknown": sorted(".".join(key) for key in applied - known),
         "half": sorted(
             ".".join(key)
@@ -898,6 +1076,7 @@ def check(request: dict[str, Any], answers: Answers) -> None:
     answers.say("ready", models=len(models))
     for model in sorted(models, key=lambda one: one._meta.label_lower):
         Checks(model, connection, tables, answers).run()
+    stale_names(connection, tables, answers)
     answers.say("finished")
 
 
@@ -963,6 +1142,68 @@ def unix_server(path: str, origin: str) -> Any:
             traceback.print_exc()
 
     return Server(path, Handler)
+
+
+def stale_names(connection: Any, tables: set[str], answers: Answers) -> None:
+    """Rows that name a model which the code does not have, through its content type.
+
+    Where a model of the same name stands in another app, it was moved there and its rows were left behind: grants and
+    generic relations are lost to the code. Where none does, the model was given up, which may be meant.
+    """
+    from django.apps import apps
+
+    if not apps.is_installed("django.contrib.contenttypes"):
+        return
+    from django.contrib.contenttypes.models import ContentType
+
+    if ContentType._meta.db_table not in tables:
+        return
+    alias = connection.alias
+    there = {(one.app_label, one.model) for one in ContentType.objects.using(alias).all()}
+    for row in ContentType.objects.using(alias).order_by("app_label", "model"):
+        if row.model_class() is not None:
+            continue
+        heirs = [
+            app
+            for app, model in sorted(there)
+            if model == row.model and app != row.app_label and found_model(apps, app, model)
+        ]
+        named = sum(count for _name, count in naming(row, ContentType, apps, alias, tables))
+        if not named:
+            continue
+        detail = f"{named} rows of grants and relations name this model, which is not there"
+        detail += f" any more: it is {heirs[0]}.{row.model} now" if heirs else ""
+        answers.say(
+            "check",
+            id="contenttypes.stale",
+            verdict="fail" if heirs else "unknown",
+            model="contenttypes.ContentType",
+            field=f"{row.app_label}.{row.model}",
+            detail=detail,
+        )
+
+
+def found_model(apps: Any, app: str, model: str) -> bool:
+    try:
+        apps.get_model(app, model)
+    except LookupError:
+        return False
+    return True
+
+
+def naming(row: Any, content_type: Any, apps: Any, alias: str, tables: set[str]) -> Any:
+    """The tables that name a content type, and how many of their rows do; a permission counts by its grants."""
+    for model in apps.get_models(include_auto_created=True):
+        if not usable(model) or model._meta.db_table not in tables or model._meta.label == "admin.LogEntry":
+            continue
+        permission = model._meta.label == "auth.Permission"
+        for field in model._meta.local_concrete_fields:
+            parent = field.remote_field.model if field.remote_field else None
+            if parent is content_type and not permission:
+                yield model._meta.label, model._base_manager.using(alias).filter(**{field.name: row}).count()
+            elif parent is not None and getattr(parent, "_meta", None) and parent._meta.label == "auth.Permission":
+                named = {field.name + "__content_type": row}
+                yield model._meta.label, model._base_manager.using(alias).filter(**named).count()
 
 
 def usable(model: Any) -> bool:
@@ -1220,6 +1461,8 @@ VERBS = {
     "facts": facts,
     "tables": tables,
     "relations": relations,
+    "configuration": configuration,
+    "installed": installed,
     "preflight": preflight,
     "plan": plan,
     "migrate": migrate,

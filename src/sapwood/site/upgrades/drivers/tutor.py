@@ -19,10 +19,11 @@ from sapwood.formats.canonical import canonical_bytes, sha256_hex
 from sapwood.formats.catalogue import Catalogue, find_line, find_release, shipped_release
 from sapwood.formats.exposure import Leg, Standing, find_way, stand
 from sapwood.site.facts import api as facts_api
+from sapwood.site.upgrades import forks
 from sapwood.site.upgrades.applying import Run
 from sapwood.site.upgrades.data import Subject, Verdict
 from sapwood.site.upgrades.drivers import tutor_looks, tutor_steps
-from sapwood.site.upgrades.drivers.base import Asked, Command, Driver, Planned, Store
+from sapwood.site.upgrades.drivers.base import Asked, Command, Driver, Looked, Planned, Store
 from sapwood.site.upgrades.drivers.container import missing_engine, require_engine
 from sapwood.site.upgrades.drivers.running import InsideError, answers
 from sapwood.site.upgrades.drivers.tutor_applying import TutorRun
@@ -32,7 +33,7 @@ from sapwood.site.upgrades.engines.base import Say
 from sapwood.site.upgrades.isolation import Level, confinement
 from sapwood.site.upgrades.journal import Journal
 from sapwood.site.upgrades.planning import Plan
-from sapwood.site.upgrades.preflight import Outcome, Preflight, check_waivers, waived
+from sapwood.site.upgrades.preflight import Outcome, Preflight, answered
 from sapwood.site.upgrades.rehearsing import Rehearsal
 from sapwood.site.upgrades.scratch import private_folder
 from sapwood.site.upgrades.subject import SubjectError
@@ -73,7 +74,8 @@ class TutorDriver(Driver):
     @override
     def plan(self, subject: Subject, asked: Asked) -> Planned:
         seen = _look(subject, asked)
-        before, steps, stores = _judged(seen, asked), tutor_steps.commands(seen), tutor_steps.stores(seen)
+        reports, steps, stores = forks.reports_of(subject), tutor_steps.commands(seen), tutor_steps.stores(seen)
+        before = _judged(seen, asked, reports)
         diff, frozen = difference(seen.current, seen.target), _frozen(seen)
         data: dict[str, Any] = {
             "from": seen.start,
@@ -85,6 +87,7 @@ class TutorDriver(Driver):
             "steps": [step.to_dict() for step in steps],
             "plugins": tutor_looks.plugins(seen),
             "configuration": diff,
+            "forks": [report.to_dict() for report in reports],
             "stores": [store.to_dict() for store in stores],
             "irreversible": [
                 {"store": store.name, "what": what, "way_back": store.restore or store.no_way_back}
@@ -100,11 +103,11 @@ class TutorDriver(Driver):
         if verdict is Verdict.GO and any(step.unverified for step in steps):
             verdict = Verdict.UNKNOWN  # no waiver makes a go of what was never run
         data["verdict"] = verdict.value
-        return Planned(verdict, data, tuple(_lines(seen, before, steps, stores, diff)))
+        return Planned(verdict, data, (*_lines(seen, before, steps, stores, diff), *forks.lines(reports)))
 
     @override
     def preflight(self, subject: Subject, asked: Asked) -> Preflight:
-        return _judged(_look(subject, asked), asked)
+        return _judged(_look(subject, asked), asked, forks.reports_of(subject))
 
     @override
     def require_rehearsal(self, subject: Subject) -> None:
@@ -113,6 +116,15 @@ class TutorDriver(Driver):
     @override
     def freeze(self, subject: Subject, asked: Asked) -> Plan:
         return _frozen(_look(subject, asked))
+
+    @override
+    def look(self, subject: Subject, asked: Asked, *, count: bool = False) -> Looked:
+        seen, reports = _look(subject, asked), forks.reports_of(subject)
+        told = {
+            "path": [leg.to_dict() for leg in seen.legs],
+            "forks": [report.to_dict() for report in reports],
+        }
+        return Looked(_frozen(seen), None, _judged(seen, asked, reports), (), told)
 
     @override
     def rehearse(self, subject: Subject, asked: Asked, say: Say) -> Rehearsal:
@@ -164,10 +176,8 @@ def _frozen(seen: Seen) -> Plan:
     )
 
 
-def _judged(seen: Seen, asked: Asked) -> Preflight:
-    findings = tutor_looks.findings(seen)
-    given = check_waivers(asked.waivers, [finding.name for finding in findings])
-    return Preflight(tuple(waived(finding, given.get(finding.name, "")) for finding in findings))
+def _judged(seen: Seen, asked: Asked, reports: tuple[forks.Report, ...]) -> Preflight:
+    return answered((*tutor_looks.findings(seen), *forks.findings_of(reports)), asked.waivers)
 
 
 def _lines(

@@ -1,20 +1,18 @@
 """What stands in the way of a Tutor site's upgrade: each look under a name that stays, unknown never a pass."""
 
-from collections.abc import Iterator
 from typing import Any, Final
 
-from sapwood.formats.catalogue import Risk, version_key
-from sapwood.formats.exposure import State
+from sapwood.formats.catalogue import version_key
 from sapwood.formats.phrase import Phrase
 from sapwood.site.upgrades.drivers.tutor_sides import Seen
 from sapwood.site.upgrades.drivers.tutor_steps import by_hand, commands
 from sapwood.site.upgrades.preflight import Finding, Outcome
+from sapwood.site.upgrades.ways import part_findings
 
 NEVER_RUN: Final = (
     "No step of this plan was ever run by Sapwood on a real Tutor site, nor against a real MySQL 8 or MongoDB",
 )
 SHOWN: Final = 8
-BEARABLE: Final = ("behaviour", "downtime")  # what is known to come, and to be lived with
 
 
 def findings(seen: Seen) -> tuple[Finding, ...]:
@@ -34,7 +32,7 @@ def findings(seen: Seen) -> tuple[Finding, ...]:
         _by_hand,
         _tried,
     )
-    return (*(look(seen) for look in looks), *_risks(seen))
+    return (*(look(seen) for look in looks), *part_findings(seen.legs))
 
 
 def plugins(seen: Seen) -> list[dict[str, Any]]:
@@ -217,17 +215,3 @@ def _tried(seen: Seen) -> Finding:
     if not seen.hops:
         return _found("plan.verified", Outcome.PASS, "There is nothing to run")
     return _found("plan.verified", Outcome.UNKNOWN, NEVER_RUN[0], "Try it on a copy of the site first.")
-
-
-def _risks(seen: Seen) -> Iterator[Finding]:
-    """Each risk once, however many hops carry it; one of which nobody can tell is never a pass."""
-    found: dict[str, Finding] = {}
-    for applied in (applied for leg in seen.legs for applied in leg.risks):
-        part, sure = applied.part, applied.state is State.YES
-        severity = part.severity if isinstance(part, Risk) else ""
-        outcome = Outcome.FAIL if sure and severity == "blocks" else Outcome.UNKNOWN
-        if sure and severity in BEARABLE:
-            outcome = Outcome.PASS
-        detail = f"{part.title} ({severity}): {part.detail}".rstrip(".: ")
-        found.setdefault(part.id, _found(f"risk.{part.id}", outcome, detail, "" if sure else str(applied.note)))
-    yield from found.values()

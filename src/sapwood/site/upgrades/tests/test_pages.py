@@ -14,6 +14,9 @@ from sapwood.core.data import Actor
 from sapwood.core.jobs import enqueue
 from sapwood.core.models import AuditRow, Job, JobState
 from sapwood.core.worker import run_worker
+from sapwood.formats.tests.catalogue_cases import SHIPPED
+from sapwood.history.tests.repositories import LINES, three_branches
+from sapwood.site.facts import api as facts_api
 from sapwood.site.upgrades import api, applying, offers, panels, requests
 from sapwood.site.upgrades.data import Stage
 from sapwood.site.upgrades.models import Kind, Override, RehearsalRecord, Request, State, UpgradeRun
@@ -319,3 +322,36 @@ def test_strangers_names_are_text_on_every_page(alice, site):
         text = alice.get(address).text
         assert "<img src=x" not in text, address
         assert "<script>alert" not in text, address
+
+
+def test_the_plan_shows_the_way_and_the_forks_and_a_person_answers_what_only_they_can(alice, site, tmp_path):
+    """Everything of the plan is on its page; what is unknown is asked where the rehearsal begins, and kept."""
+    made = three_branches(tmp_path / "platform", {"f": LINES}, target={"g": "g\n"}, fork={"h": "h\n"})
+    words = site.subject.read_text()
+    words = words.replace('"./old/bin/python"', '"./old/bin/python"\nrelease = "teak.1"')
+    words = words.replace('"./new/bin/python"', '"./new/bin/python"\nrelease = "ulmo.1"')
+    fork = f'[fork]\nrepo = "{made.path}"\nupstream = "main"\ntarget = "target"\nhead = "fork"\n'
+    site.subject.write_text(words + fork)
+    facts_api.set_shipped_catalogue(SHIPPED)
+    alice.post(at("look", site))
+    work()
+    page = alice.get(at("plan", site)).text
+    for told in ("teak.1", "ulmo.1", "What people do", "platform", "Commits to bring over", "What it takes"):
+        assert told in page, told
+    assert "unknown, which is no go" in page
+    asked = [row for row in Request.objects.get().answer["preflight"]["findings"] if row["by_person"]]
+    asked = [row["name"] for row in asked if row["verdict"] == "unknown"]
+    assert asked
+    page = alice.get(at("rehearse", site)).text
+    assert "Looked at by me, because" in page
+    assert all(f'name="waive-{name}"' in page for name in asked)
+    alice.post(at("begin", site), {f"waive-{name}": "we have\ntwo courses" for name in asked})
+    work()
+    record = RehearsalRecord.objects.get()
+    assert (record.verdict, record.request.error) == ("go", None), record.reasons
+    assert {row["name"]: row["reason"] for row in record.document["waivers"]} == dict.fromkeys(
+        asked, "we have two courses"
+    )
+    assert "we have two courses" in alice.get(reverse("upgrades:report_page", args=[record.request.uuid])).text
+    row = AuditRow.objects.get(action="upgrades.asked", details__kind="rehearse")
+    assert row.details["waivers"][asked[0]] == "we have two courses"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sapwood.site.upgrades.data import Hook
+from sapwood.site.upgrades.data import Fork, Hook
 from sapwood.site.upgrades.subject import SubjectError, read_subject
 
 GOOD = """
@@ -106,3 +106,19 @@ def test_what_is_wrong_is_named_and_no_secret_is(read, old, new, message):
 def test_a_file_that_is_not_there_is_one_line(tmp_path):
     with pytest.raises(SubjectError, match="cannot be read"):
         read_subject(tmp_path / "nothing.toml")
+
+
+def test_forks_are_read_one_or_several_and_what_is_wrong_is_named(read, tmp_path):
+    one = '[fork]\nrepo = "edx"\nupstream = "u"\ntarget = "t"\n'
+    assert read(GOOD + one).forks == (Fork(tmp_path / "edx", "u", "t"),)
+    two = one.replace("[fork]", "[[forks]]") + one.replace("[fork]", "[[forks]]") + 'head = "mine"\n'
+    assert [fork.head for fork in read(GOOD + two).forks] == ["HEAD", "mine"]
+    for old, new, message in (
+        ('repo = "edx"\n', "", "fork.repo is missing"),
+        ("upstream =", "upstreams =", "fork.upstreams is not a key"),
+        ('"t"', '""', "fork.target must name something"),
+    ):
+        with pytest.raises(SubjectError, match=message):
+            read(GOOD + one.replace(old, new))
+    with pytest.raises(SubjectError, match="forks must be a list of tables"):
+        read('forks = "edx"\n' + GOOD)
