@@ -21,7 +21,7 @@ from sapwood.site.upgrades import rehearsing, suites
 from sapwood.site.upgrades.data import DatabaseUrl, Subject, Verdict
 from sapwood.site.upgrades.drivers.django import one
 from sapwood.site.upgrades.engines.base import Say, engine_for, require_room, same_release
-from sapwood.site.upgrades.forecasting import Forecast, Measured, Spread, constant, forecast, total
+from sapwood.site.upgrades.forecasting import Forecast, Measured, Spread, constant, forecast, noisiness, total
 from sapwood.site.upgrades.isolation import Level
 from sapwood.site.upgrades.planning import make_plan, readable
 from sapwood.site.upgrades.rehearsing import Rehearsal
@@ -155,7 +155,10 @@ def _conclude(subject: Subject, samples: Sequence[Sample]) -> Rehearsal:
     measured = [sample for sample in samples if sample.found is not None]
     by_label = [_by_label(sample) for sample in measured]
     points = {key: _points(key, row, measured, by_label) for key, row in by_label[-1].items() if _ran(row)}
-    steps = {key: _step(by_label[-1][key], *found_) for key, found_ in points.items()}
+    noise = noisiness(
+        [Measured(one_.rows, one_.sql_s + one_.python_s) for one_ in its] for its, _rows in points.values()
+    )
+    steps = {key: _step(by_label[-1][key], *its, noise) for key, its in points.items()}
     before = {key for key in steps if key[0] == "default" and key[1] in found.early}
 
     def beside(seconds: Callable[[Rehearsal], float], keys: Callable[[tuple[str, str]], bool]) -> Forecast:
@@ -164,15 +167,15 @@ def _conclude(subject: Subject, samples: Sequence[Sample]) -> Rehearsal:
         for sample, rows in zip(measured, by_label, strict=True):
             mine = sum(float(row["seconds"] or 0) for key, row in rows.items() if keys(key))
             rest.append(max(0.0, seconds(_of(sample)) - mine))
-        return constant(rest)
+        return constant(rest, noise=noise)
 
     migrate = total([*steps.values(), beside(lambda one_: one_.migrate_s, lambda _key: True)])
     early = total([*(steps[key] for key in before), beside(lambda one_: one_.early_s, before.__contains__)])
     parts = {
-        "backup": _by_weight(measured, lambda one_: one_.backup_s),
+        "backup": _by_weight(measured, lambda one_: one_.backup_s, noise),
         "migrate": migrate,
-        "check": _by_weight(measured, lambda one_: one_.check_s, in_bytes=False),
-        "restore": _by_weight(measured, lambda one_: one_.restore_s),
+        "check": _by_weight(measured, lambda one_: one_.check_s, noise, in_bytes=False),
+        "restore": _by_weight(measured, lambda one_: one_.restore_s, noise),
     }
     _put(found, parts, early if found.early else None, steps)
     for row in found.migrations:
@@ -266,20 +269,20 @@ def _points(
     return found, float(sum(of.get(name, 0) for name in tables))
 
 
-def _step(row: Mapping[str, Any], points: Sequence[Point], everything: float) -> Forecast:
+def _step(row: Mapping[str, Any], points: Sequence[Point], everything: float, noise: float) -> Forecast:
     """One migration on all rows: the database's time and Python's, each by the rows that it works on."""
     costs = set(row.get("algorithms") or ())
-    by_rows = bool(BY_ROWS & set(row["classes"]))
+    by_rows, sorts = bool(BY_ROWS & set(row["classes"])), bool(costs & SORTS)
     database = (
-        constant([one_.sql_s for one_ in points])
+        constant([one_.sql_s for one_ in points], noise=noise)
         if costs and costs <= INSTANT and not by_rows
-        else forecast([Measured(one_.rows, one_.sql_s) for one_ in points], everything, sorts=bool(costs & SORTS))
+        else forecast([Measured(one_.rows, one_.sql_s) for one_ in points], everything, sorts=sorts, noise=noise)
     )
     # Without code of its own, what a migration does in Python is making models, however many rows there are.
     python = (
-        forecast([Measured(one_.rows, one_.python_s) for one_ in points], everything)
+        forecast([Measured(one_.rows, one_.python_s) for one_ in points], everything, noise=noise)
         if by_rows
-        else constant([one_.python_s for one_ in points])
+        else constant([one_.python_s for one_ in points], noise=noise)
     )
     return database + python
 
@@ -293,7 +296,9 @@ def touched(row: Mapping[str, Any], known: Iterable[str]) -> set[str]:
     return (set(row.get("tables") or ()) | words) & tables or tables
 
 
-def _by_weight(samples: Sequence[Sample], seconds: Callable[[Rehearsal], float], *, in_bytes: bool = True) -> Forecast:
+def _by_weight(
+    samples: Sequence[Sample], seconds: Callable[[Rehearsal], float], noise: float, *, in_bytes: bool = True
+) -> Forecast:
     """What goes through all rows, by how heavy these are."""
     weights = _row_weights(samples[-1]) if in_bytes else {}
 
@@ -308,7 +313,7 @@ def _by_weight(samples: Sequence[Sample], seconds: Callable[[Rehearsal], float],
         Measured(weight({alias: drawn.rows for alias, drawn in sample.drawn.items()}), seconds(_of(sample)))
         for sample in samples
     ]
-    return forecast(points, weight({alias: drawn.of for alias, drawn in samples[-1].drawn.items()}))
+    return forecast(points, weight({alias: drawn.of for alias, drawn in samples[-1].drawn.items()}), noise=noise)
 
 
 def _row_weights(sample: Sample) -> dict[tuple[str, str], float]:
