@@ -232,6 +232,10 @@ def main():
         for row in foretold.migrations
         if row["app"] == "shop" and row.get("forecast_s") and actual.get(row["name"])
     }
+    for row in foretold.migrations:
+        if row["name"] in steps:
+            on = [[one["rows"], one["sql_seconds"], one["state_seconds"]] for one in row["measured"]["on"]]
+            steps[row["name"]] |= {"samples": on, "classes": row["classes"], "algorithms": row["algorithms"]}
     heavy = {name: one for name, one in steps.items() if one["actual_s"] >= HEAVY}
     said, was = foretold.to_dict(), truth.to_dict()
     figures = {

@@ -2,7 +2,7 @@
 
 A step takes `fixed + rate × work`, where the work is a number of rows, or rows times their logarithm where they are
 sorted (an index). Neither part is ever negative. Small times are noisy, so a measurement counts by the inverse of its
-variance; how far a forecast reaches beyond the largest sample widens its interval, and so does a poor fit.
+variance. An interval widens with the way beyond the largest sample, with a poor fit, and where the machine is busy.
 """
 
 import math
@@ -19,6 +19,8 @@ PER_DOUBLING: Final = 0.05
 # Eight of ten truths shall be inside; a little more is asked, because the variances are estimates themselves.
 SCORE: Final = 1.5
 MUCH_BETTER: Final = 6.0
+FAR: Final = 2.0
+MIDDLE: Final = 0.69  # the median of what pure noise gives (a chi-squared of two degrees of freedom, halved)
 ENOUGH: Final = 5
 """From so many comparisons of forecast and truth on, an interval is drawn from them too."""
 ALONE: Final = 20
@@ -64,35 +66,51 @@ def total(parts: Iterable[Forecast]) -> Forecast:
     return sum(parts, NOTHING)
 
 
-def constant(seconds: Sequence[float]) -> Forecast:
+def constant(seconds: Sequence[float], *, noise: float = 1.0) -> Forecast:
     """What does not depend on the rows: the middle of what was measured, and no less wide than a run is noisy."""
     if not seconds:
         return NOTHING
     ordered = sorted(max(0.0, one) for one in seconds)
     middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
-    spread = SCORE * (NOISE_S + NOISE_SHARE * middle)
+    spread = SCORE * _noise(middle, noise)
     return Forecast(max(0.0, min(ordered[0], middle - spread)), middle, max(ordered[-1], middle + spread), middle)
 
 
-def forecast(points: Sequence[Measured], work: float, *, sorts: bool = False) -> Forecast:
-    """What `work` rows will take. `sorts`: an index is built, so rows times their logarithm unless the data deny it."""
+def forecast(points: Sequence[Measured], work: float, *, sorts: bool = False, noise: float = 1.0) -> Forecast:
+    """What `work` rows will take. `sorts`: an index is built, so rows times their logarithm unless the data deny it.
+
+    `noise` is how much noisier this machine was than a quiet one.
+    """
     points = [Measured(max(0.0, one.work), max(0.0, one.seconds)) for one in points]
     most = max((one.work for one in points), default=0.0)
     if len({one.work for one in points}) < 2 or work <= 0 or most <= 0:  # noqa: PLR2004 - a line needs two
-        return constant([one.seconds for one in points])
-    fits = {way: _fit(points, work, sorted_=way) for way in (False, True)}
+        return constant([one.seconds for one in points], noise=noise)
+    fits = {way: _fit(points, work, sorted_=way, noise=noise) for way in (False, True)}
     # The other way only where it fits far better: few points seldom tell a line from a slight bend.
     way = sorts if fits[sorts].misfit <= fits[not sorts].misfit + MUCH_BETTER else not sorts
     best, other = fits[way], fits[not way]
     doublings = max(0.0, math.log2(work / most))
     share = math.hypot(MODEL_SHARE, PER_DOUBLING * doublings)
-    error = math.hypot(best.error, share * best.growth)
+    error = math.hypot(best.error, share * best.growth, _noise(best.seconds, noise))
     low, high = best.seconds - SCORE * error, best.seconds + SCORE * error * (1 + share)
     if sorts and other.misfit <= best.misfit + 1:  # which of the two it is cannot be told: between both then
         low, high = min(low, other.seconds), max(high, other.seconds)
     least = max((one.seconds for one in points if one.work == most), default=0.0)
     floor = min(best.seconds, 0.5 * least) if work >= most else 0.0
     return Forecast(max(0.0, floor, min(low, best.seconds)), best.seconds, max(high, best.seconds), best.fixed)
+
+
+def noisiness(measured: Iterable[Sequence[Measured]]) -> float:
+    """How much noisier a machine was than a quiet one, by how far measurements of many steps lie off their lines."""
+    found = [
+        _fit(points, max(one.work for one in points), sorted_=False).misfit / (len(points) - 2)
+        for points in measured
+        if len({one.work for one in points}) > 2  # noqa: PLR2004 - two points are always on a line
+    ]
+    if not found:
+        return 1.0
+    middle = sorted(found)[len(found) // 2]
+    return max(1.0, math.sqrt(middle / MIDDLE))
 
 
 @dataclass(frozen=True)
@@ -107,18 +125,20 @@ class _Fit:
         return max(0.0, self.seconds - self.fixed)
 
 
-def _fit(points: Sequence[Measured], work: float, *, sorted_: bool) -> _Fit:
+def _fit(points: Sequence[Measured], work: float, *, sorted_: bool, noise: float = 1.0) -> _Fit:
     """Weighted least squares of `fixed + rate × x`, both at least 0; the error is that of the forecast at `work`."""
     xs = [_load(one.work, sorted_=sorted_) for one in points]
     target = _load(work, sorted_=sorted_)
     scale = max(xs)
     xs, target = [x / scale for x in xs], target / scale
-    weights = [1 / (NOISE_S + NOISE_SHARE * one.seconds) ** 2 for one in points]
+    sure = [1 / _noise(one.seconds, noise) ** 2 for one in points]
+    weights = sure
     fixed, rate = _line(points, xs, weights)
     for _round in range(2):  # measurements far off the line count less (Huber)
-        weights = [_damped(one, fixed + rate * x) for one, x in zip(points, xs, strict=True)]
+        off = [_off(one, fixed + rate * x, noise) for one, x in zip(points, xs, strict=True)]
+        weights = [weight * min(1.0, FAR / max(far, FAR)) for weight, far in zip(sure, off, strict=True)]
         fixed, rate = _line(points, xs, weights)
-    misses = [w * (one.seconds - fixed - rate * x) ** 2 for w, one, x in zip(weights, points, xs, strict=True)]
+    misses = [_off(one, fixed + rate * x, noise) ** 2 for one, x in zip(points, xs, strict=True)]
     misfit = sum(misses)
     sw, swx, swxx = sum(weights), _dot(weights, xs), _dot(weights, [x * x for x in xs])
     spread = sw * swxx - swx * swx
@@ -142,10 +162,13 @@ def _line(points: Sequence[Measured], xs: Sequence[float], weights: Sequence[flo
     return fixed, rate
 
 
-def _damped(one: Measured, expected: float) -> float:
-    noise = NOISE_S + NOISE_SHARE * one.seconds
-    off = abs(one.seconds - expected) / noise
-    return 1 / noise**2 if off <= 2 else 2 / off / noise**2  # noqa: PLR2004 - two deviations
+def _off(one: Measured, expected: float, noise: float) -> float:
+    """How many deviations a measurement is off what was expected."""
+    return abs(one.seconds - expected) / _noise(one.seconds, noise)
+
+
+def _noise(seconds: float, noise: float) -> float:
+    return noise * (NOISE_S + NOISE_SHARE * seconds)
 
 
 def _dot(one: Sequence[float], other: Sequence[float]) -> float:

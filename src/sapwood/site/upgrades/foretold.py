@@ -122,7 +122,12 @@ def rehearse(  # noqa: PLR0913 - what, where, for whom, and what is known alread
         found.before, found.about = before, about or {}
     else:
         found = rehearsing.rehearse(subject, work=work, now=now, say=say, plan=plan, before=before, about=about)
-    truths = latest_ratios(kept_comparisons(work), sampled_=by_samples)
+    return learn_and_keep(found, subject, work)
+
+
+def learn_and_keep(found: Rehearsal, subject: Subject, work: Path) -> Rehearsal:
+    """Draw a rehearsal's intervals from what earlier ones were worth, as far as these go, and write them down."""
+    truths = latest_ratios(kept_comparisons(work), sampled_=found.technique == sampled.SAMPLE)
     found.spreads = {what: learned(spread, truths[what]) for what, spread in found.spreads.items()}
     keep(found, subject, work)
     return found
@@ -139,14 +144,14 @@ def keep(found: Rehearsal, subject: Subject, work: Path) -> Foretold:
         at=found.started_at,
         technique=found.technique,
         plan=found.plan.digest,
-        labels=labels_of(migration.label for migration in found.plan.migrations),
+        labels=labels_of((migration.label for migration in found.plan.migrations), found.plan.digest),
         verdict=found.verdict.value,
         intervals={what: times[f"predicted_{what}_s"] for what in WHATS},
         basis=times["interval_basis"],
         steps={
             f"{row['app']}.{row['name']}": row.get("forecast_s") or {"likely": round(row["seconds"], 3)}
             for row in found.migrations
-            if row["database"] == "default" and row.get("seconds") is not None
+            if row.get("database", "default") == "default" and row.get("seconds") is not None
         },
     )
     path = journals.home(subject, work) / FORECASTS
@@ -198,9 +203,12 @@ def recorded(place: str) -> list[Foretold]:
     return [Foretold(**row) for row in ForecastRecord.objects.filter(place=place).order_by("at").values(*names)]
 
 
-def labels_of(labels: Iterable[str]) -> str:
-    """The digest of a set of migrations: an upgrade is that which a forecast is about when it runs the same ones."""
-    return sha256_hex(canonical_bytes(sorted(labels)))
+def labels_of(labels: Iterable[str], plan: str) -> str:
+    """What a forecast is about, as a digest: an upgrade that runs the same migrations.
+
+    Where a plan lists none (a Tutor site's), it is that very plan.
+    """
+    return sha256_hex(canonical_bytes([*sorted(labels)] or [plan]))
 
 
 # --- comparing -------------------------------------------------------------------------------------------------
@@ -225,7 +233,7 @@ def outcome(run: str, lines: Sequence[Line]) -> Outcome | None:
             steps[str(line.details["label"])] = float(line.details["seconds"])
     ran = [*begun.get("early", ()), *begun.get("rest", ()), *begun.get("postponed", ())]
     certified = {what: begun.get(f"predicted_{what}_s") for what in WHATS}
-    return Outcome(run, lines[0].at, labels_of(ran), took, steps, certified)
+    return Outcome(run, lines[0].at, labels_of(ran, str(begun.get("plan"))), took, steps, certified)
 
 
 def compare(forecasts: Iterable[Foretold], outcomes: Sequence[Outcome]) -> list[Comparison]:

@@ -17,11 +17,11 @@ from typing import Any, Final
 
 from sapwood.core.errors import SapwoodError
 from sapwood.formats.phrase import Phrase
-from sapwood.site.upgrades import rehearsing
+from sapwood.site.upgrades import rehearsing, suites
 from sapwood.site.upgrades.data import DatabaseUrl, Subject, Verdict
 from sapwood.site.upgrades.drivers.django import one
 from sapwood.site.upgrades.engines.base import Say, engine_for, require_room, same_release
-from sapwood.site.upgrades.forecasting import Forecast, Measured, Spread, constant, forecast, total
+from sapwood.site.upgrades.forecasting import Forecast, Measured, Spread, constant, forecast, noisiness, total
 from sapwood.site.upgrades.isolation import Level
 from sapwood.site.upgrades.planning import make_plan, readable
 from sapwood.site.upgrades.rehearsing import Rehearsal
@@ -61,6 +61,7 @@ def rehearse(
     subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambda _line: None, shares: Sequence[float] = SHARES
 ) -> Rehearsal:
     """Run the upgrade on samples of the subject's databases, which are removed, also after an error."""
+    suites.require(subject)
     with private_folder(work) as folder:
         say("reading both environments")
         plan = make_plan(subject, folder / "plan")
@@ -74,8 +75,10 @@ def rehearse(
             technique = _technique(subject.databases)
             for number, sample in enumerate(samples, 1):
                 say(f"rehearsing sample {number} of {len(samples)}")
-                derived = dataclasses.replace(subject, databases=sample.urls, technique=technique)
                 last = number == len(samples)
+                derived = dataclasses.replace(
+                    subject, databases=sample.urls, technique=technique, packs=subject.packs if last else ()
+                )
                 with contextlib.nullcontext() if last else contextlib.suppress(SapwoodError):
                     found = rehearsing.rehearse(derived, work=work, now=now, say=say)
                     samples[number - 1] = dataclasses.replace(sample, found=found)
@@ -151,7 +154,11 @@ def _conclude(subject: Subject, samples: Sequence[Sample]) -> Rehearsal:
     found = largest.found
     measured = [sample for sample in samples if sample.found is not None]
     by_label = [_by_label(sample) for sample in measured]
-    steps = {key: _step(key, row, measured, by_label) for key, row in by_label[-1].items() if _ran(row)}
+    points = {key: _points(key, row, measured, by_label) for key, row in by_label[-1].items() if _ran(row)}
+    noise = noisiness(
+        [Measured(one_.rows, one_.sql_s + one_.python_s) for one_ in its] for its, _rows in points.values()
+    )
+    steps = {key: _step(by_label[-1][key], *its, noise) for key, its in points.items()}
     before = {key for key in steps if key[0] == "default" and key[1] in found.early}
 
     def beside(seconds: Callable[[Rehearsal], float], keys: Callable[[tuple[str, str]], bool]) -> Forecast:
@@ -160,17 +167,20 @@ def _conclude(subject: Subject, samples: Sequence[Sample]) -> Rehearsal:
         for sample, rows in zip(measured, by_label, strict=True):
             mine = sum(float(row["seconds"] or 0) for key, row in rows.items() if keys(key))
             rest.append(max(0.0, seconds(_of(sample)) - mine))
-        return constant(rest)
+        return constant(rest, noise=noise)
 
     migrate = total([*steps.values(), beside(lambda one_: one_.migrate_s, lambda _key: True)])
     early = total([*(steps[key] for key in before), beside(lambda one_: one_.early_s, before.__contains__)])
     parts = {
-        "backup": _by_weight(measured, lambda one_: one_.backup_s),
+        "backup": _by_weight(measured, lambda one_: one_.backup_s, noise),
         "migrate": migrate,
-        "check": _by_weight(measured, lambda one_: one_.check_s, in_bytes=False),
-        "restore": _by_weight(measured, lambda one_: one_.restore_s),
+        "check": _by_weight(measured, lambda one_: one_.check_s, noise, in_bytes=False),
+        "restore": _by_weight(measured, lambda one_: one_.restore_s, noise),
     }
     _put(found, parts, early if found.early else None, steps)
+    for row in found.migrations:
+        if its := points.get((row["database"], f"{row['app']}.{row['name']}")):
+            row["measured"] = {"on": [one_.to_dict() for one_ in its[0]], "rows": its[1]}
     found.subject, found.technique = subject.name, SAMPLE
     found.technique_why = "samples of " + ", ".join(f"{sample.share:.1%}" for sample in samples)
     found.samples = [_described(sample) for sample in samples]
@@ -224,30 +234,56 @@ def _ran(row: Mapping[str, Any] | None) -> bool:
     return row is not None and row["outcome"] == "done"
 
 
-def _step(
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """What one migration took on one sample, and the rows of the tables that it works on there."""
+
+    rows: float
+    sql_s: float
+    python_s: float
+
+    def to_dict(self) -> dict[str, float]:
+        """As JSON."""
+        return {
+            "rows": self.rows,
+            "sql_seconds": round(self.sql_s, 4),
+            "state_seconds": round(self.python_s, 4),
+        }
+
+
+def _points(
     key: tuple[str, str],
     row: Mapping[str, Any],
     samples: Sequence[Sample],
     rows: Sequence[Mapping[tuple[str, str], Mapping[str, Any]]],
-) -> Forecast:
-    """One migration on all rows: the database's time and Python's, each by the rows that it works on."""
+) -> tuple[list[Point], float]:
+    """What a migration took on each sample, and the rows that it works on in the whole database."""
     alias = key[0]
-    drawn = samples[-1].drawn[alias]
-    tables = touched(row, drawn.of)
-    there = [(sample, found[key]) for sample, found in zip(samples, rows, strict=True) if _ran(found.get(key))]
-    work = [float(sum(sample.drawn[alias].rows.get(name, 0) for name in tables)) for sample, _row in there]
-    everything = float(sum(drawn.of.get(name, 0) for name in tables))
+    of = samples[-1].drawn[alias].of
+    tables = touched(row, of)
+    found = []
+    for sample, its in zip(samples, rows, strict=True):
+        if (one_ := its.get(key)) is not None and _ran(one_):
+            count = sum(sample.drawn[alias].rows.get(name, 0) for name in tables)
+            found.append(Point(count, float(one_["sql_seconds"] or 0), float(one_["state_seconds"] or 0)))
+    return found, float(sum(of.get(name, 0) for name in tables))
+
+
+def _step(row: Mapping[str, Any], points: Sequence[Point], everything: float, noise: float) -> Forecast:
+    """One migration on all rows: the database's time and Python's, each by the rows that it works on."""
     costs = set(row.get("algorithms") or ())
-    by_rows = bool(BY_ROWS & set(row["classes"]))
-    sql_s = [float(one_["sql_seconds"] or 0) for _sample, one_ in there]
-    python_s = [float(one_["state_seconds"] or 0) for _sample, one_ in there]
+    by_rows, sorts = bool(BY_ROWS & set(row["classes"])), bool(costs & SORTS)
     database = (
-        constant(sql_s)
+        constant([one_.sql_s for one_ in points], noise=noise)
         if costs and costs <= INSTANT and not by_rows
-        else forecast(list(map(Measured, work, sql_s)), everything, sorts=bool(costs & SORTS))
+        else forecast([Measured(one_.rows, one_.sql_s) for one_ in points], everything, sorts=sorts, noise=noise)
     )
     # Without code of its own, what a migration does in Python is making models, however many rows there are.
-    python = forecast(list(map(Measured, work, python_s)), everything) if by_rows else constant(python_s)
+    python = (
+        forecast([Measured(one_.rows, one_.python_s) for one_ in points], everything, noise=noise)
+        if by_rows
+        else constant([one_.python_s for one_ in points], noise=noise)
+    )
     return database + python
 
 
@@ -260,7 +296,9 @@ def touched(row: Mapping[str, Any], known: Iterable[str]) -> set[str]:
     return (set(row.get("tables") or ()) | words) & tables or tables
 
 
-def _by_weight(samples: Sequence[Sample], seconds: Callable[[Rehearsal], float], *, in_bytes: bool = True) -> Forecast:
+def _by_weight(
+    samples: Sequence[Sample], seconds: Callable[[Rehearsal], float], noise: float, *, in_bytes: bool = True
+) -> Forecast:
     """What goes through all rows, by how heavy these are."""
     weights = _row_weights(samples[-1]) if in_bytes else {}
 
@@ -275,7 +313,7 @@ def _by_weight(samples: Sequence[Sample], seconds: Callable[[Rehearsal], float],
         Measured(weight({alias: drawn.rows for alias, drawn in sample.drawn.items()}), seconds(_of(sample)))
         for sample in samples
     ]
-    return forecast(points, weight({alias: drawn.of for alias, drawn in samples[-1].drawn.items()}))
+    return forecast(points, weight({alias: drawn.of for alias, drawn in samples[-1].drawn.items()}), noise=noise)
 
 
 def _row_weights(sample: Sample) -> dict[tuple[str, str], float]:

@@ -30,6 +30,7 @@ from sapwood.site.upgrades.drivers.tutor_applying import TutorRun
 from sapwood.site.upgrades.drivers.tutor_rehearsing import rehearse_tutor
 from sapwood.site.upgrades.drivers.tutor_sides import Hop, Seen, Tutor, difference
 from sapwood.site.upgrades.engines.base import Say
+from sapwood.site.upgrades.foretold import learn_and_keep
 from sapwood.site.upgrades.isolation import Level, confinement
 from sapwood.site.upgrades.journal import Journal
 from sapwood.site.upgrades.planning import Plan
@@ -131,7 +132,8 @@ class TutorDriver(Driver):
         require_engine()
         say("reading both environments")
         seen = _look(subject, asked)
-        return rehearse_tutor(subject, asked, seen, _frozen(seen), tutor_steps.commands(seen), say)
+        found = rehearse_tutor(subject, asked, seen, _frozen(seen), tutor_steps.commands(seen), say)
+        return learn_and_keep(found, subject, asked.work)
 
     @override
     def upgrade(self, subject: Subject, journal: Journal, clock: Clock, say: Say) -> Run:

@@ -16,6 +16,7 @@ from sapwood.site.upgrades.forecasting import (
     constant,
     forecast,
     learned,
+    noisiness,
     total,
 )
 
@@ -88,6 +89,26 @@ def test_of_noisy_truths_at_least_eight_of_ten_are_inside(seed):
         errors += abs(made.likely - truth) / truth
     assert inside / 200 >= 0.8
     assert errors / 200 <= 0.25
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1, 3, 6]))
+@settings(max_examples=5)
+def test_a_busy_machine_is_noticed_and_widens_every_interval(seed, times):
+    chance = random.Random(seed)
+
+    def run(share, fixed, rate):
+        seen = chance.gauss(1, 0.07 * times) + abs(chance.gauss(0, 0.01 * times))
+        return max(0.001, (fixed + rate * share * 1e6) * seen)
+
+    steps = [(chance.choice([0.05, 0.5]), chance.uniform(2e-6, 5e-5)) for _step in range(100)]
+    measured = [[Measured(share * 1e6, run(share, *step)) for share in SHARES] for step in steps]
+    noise = noisiness(measured)
+    inside = 0
+    for step, its in zip(steps, measured, strict=True):
+        made = forecast(its, 1e6, noise=noise)
+        inside += made.low <= run(1, *step) <= made.high
+    assert inside >= 75
+    assert noise < 2.5 if times == 1 else noise > 1.2
 
 
 @given(st.lists(points.map(lambda found: forecast(found, 10**6)), max_size=5))

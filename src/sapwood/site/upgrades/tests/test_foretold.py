@@ -22,6 +22,7 @@ pytestmark = pytest.mark.django_db
 
 NIGHT = dt.datetime(2026, 11, 20, 2, tzinfo=dt.UTC)
 LABELS = ["shop.0002_price", "shop.0003_code"]
+PLAN = "ab" * 32
 BACK = {"low": 8.0, "likely": 10.0, "high": 15.0}
 
 
@@ -32,13 +33,15 @@ def interval(likely, low=0.8, high=1.5):
 def forecast(hours, likely, technique="physical", labels=LABELS):
     at = NIGHT + dt.timedelta(hours=hours)
     intervals = {"downtime": interval(likely), "rollback": BACK}
-    return Foretold(f"f{hours}", at, technique, "ab" * 32, labels_of(labels), "go", intervals)
+    return Foretold(f"f{hours}", at, technique, PLAN, labels_of(labels, PLAN), "go", intervals)
 
 
 def took(hours, downtime=None, rollback=None, likely=None, labels=LABELS):
     certified = {"downtime": interval(likely) if likely else None, "rollback": BACK if likely else None}
     at = NIGHT + dt.timedelta(hours=hours)
-    return Outcome(f"run{hours}", at, labels_of(labels), {"downtime": downtime, "rollback": rollback}, {}, certified)
+    return Outcome(
+        f"run{hours}", at, labels_of(labels, PLAN), {"downtime": downtime, "rollback": rollback}, {}, certified
+    )
 
 
 def test_a_forecast_is_answered_by_the_first_upgrade_after_it_of_the_same_migrations():
@@ -51,6 +54,11 @@ def test_a_forecast_is_answered_by_the_first_upgrade_after_it_of_the_same_migrat
         ("physical", 60.0, 66.0, "run5"),
     ]
     assert [one.inside for one in found] == [True, True]
+
+
+def test_a_plan_that_lists_no_migrations_is_answered_by_that_very_plan_only():
+    """A Tutor site's: what runs is known while it runs."""
+    assert labels_of([], PLAN) == labels_of([], PLAN) != labels_of([], "cd" * 32)
 
 
 def test_a_certificate_counts_where_its_rehearsal_was_not_kept():
@@ -85,13 +93,13 @@ class Deployment:
         """An upgrade that was foretold, and what it took."""
         at = NIGHT - dt.timedelta(days=100 - number)
         one = Foretold(
-            f"{number:032}", at, "physical", "ab" * 32, labels_of(LABELS), "go",
+            f"{number:032}", at, "physical", PLAN, labels_of(LABELS, PLAN), "go",
             {"downtime": interval(likely), "rollback": BACK},
         )  # fmt: skip
         journals.append(self.file, json.dumps(one.to_dict()).encode() + b"\n")
         run = journals.begin(self.subject, self.work, Fixed(at + dt.timedelta(hours=1)))
         run.write(
-            "begun", subject="campus", path=str(self.subject.path), plan="ab" * 32, actor="x", early=[], rest=LABELS,
+            "begun", subject="campus", path=str(self.subject.path), plan=PLAN, actor="x", early=[], rest=LABELS,
             postponed=[], predicted_downtime_s=interval(likely), predicted_rollback_s=BACK,
         )  # fmt: skip
         run.write("started", step="maintenance_on")
