@@ -39,7 +39,7 @@ from sapwood.site.upgrades.models import (
     UpgradeRun,
 )
 from sapwood.site.upgrades.subject import HOOKS, SubjectError, read_subject
-from sapwood.site.upgrades.targets import for_release
+from sapwood.site.upgrades.targets import for_release, kept, recalled
 from sapwood.site.upgrades.tests.test_applying import ADDS, FILLS, HOOK, NEW_MODELS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -707,6 +707,17 @@ def test_a_hostile_name_goes_into_no_template(site, name):
         for_release(read_subject(site.subject), name)
     with pytest.raises(SubjectError):
         for_release(read_subject(site.subject), "cedar.2", name or "/")
+
+
+def test_a_tutor_site_names_the_tutor_of_a_release(site):
+    text = 'name = "campus"\ndriver = "tutor"\nroot = "."\n[current]\ntutor = "./old"\n[target]\ntutor = "./new"\n'
+    site.subject.write_text(text + '[automatic]\ntutor = "./tutors/{version}/bin/tutor"\n')
+    found = for_release(read_subject(site.subject), "cedar.2", "v/cedar.2")
+    assert found.target.tutor == site.folder / "tutors/cedar.2/bin/tutor"
+    assert recalled(read_subject(site.subject), kept(found)) == found
+    site.subject.write_text(text + '[automatic]\ntutor = "./tutors/new/bin/tutor"\n')
+    with pytest.raises(SubjectError):
+        read_subject(site.subject)
 
 
 def test_a_template_that_names_no_release_is_refused(site):
