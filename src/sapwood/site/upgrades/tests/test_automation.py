@@ -502,6 +502,26 @@ def test_a_person_has_the_release_rehearsed_at_once(alice, site):
     record = RehearsalRecord.objects.get()
     assert (record.verdict, record.request.options["release"]) == ("go", "cedar.2")
     assert "automatic" not in record.request.options
+    alice.post(at("look", site.key))
+    drain()
+    assert "held when the worker last looked" in alice.get(at("certificate", site.key)).text
+    alice.post(at("apply", site.key), {"rehearsal": record.request.uuid})
+    drain()
+    assert [(row.state, row.error) for row in applied()] == [(State.DONE, None)]
+    assert f"switch cedar.2 {site.folder}/cedar.2/bin/python" in (site.folder / "told.txt").read_text()
+
+
+def test_a_console_that_may_not_read_who_the_site_is_says_so(alice, site, project, monkeypatch):
+    def closed():
+        raise PermissionError
+
+    project.release()
+    releases.read_releases()
+    monkeypatch.setattr(identity, "random_number", closed)
+    page = alice.get(at("automation", site.key)).text
+    assert "This account cannot read it." in page
+    assert "this account cannot read this site&#x27;s number" not in page  # it is off, which comes first
+    assert releases.outlook(system_clock().now()).newest(releases.Sort.POINT).unsure is not None
 
 
 # --- applying by itself ---------------------------------------------------------------------------------------------
