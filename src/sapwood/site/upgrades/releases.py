@@ -70,9 +70,15 @@ class Outlook:
         return next((one for one in self.releases if one.version == version), None)
 
 
-def site_number() -> float:
-    """From 0 to below 100, drawn once: as the percentage of a roll-out grows beyond it, this site is reached."""
-    return identity.random_number() * 100
+def site_number() -> float | None:
+    """From 0 to below 100, drawn once: as the percentage of a roll-out grows beyond it, this site is reached.
+
+    None where the console runs as an account that may not read who this site is; the worker may.
+    """
+    try:
+        return identity.random_number() * 100
+    except OSError:
+        return None
 
 
 def read_releases() -> int:
@@ -229,7 +235,9 @@ def _standing_of(
             return Phrase("it was taken back"), None
         if one.paused:
             return Phrase("its roll-out is paused"), None
-        if number >= one.rollout_percent:
+        if number is None:
+            unsure = Phrase("this account cannot read this site's number")
+        elif number >= one.rollout_percent:
             return Phrase(
                 "its roll-out is at %(percent)s %%, this site's turn comes at %(number)s %%",
                 percent=one.rollout_percent,

@@ -11,7 +11,7 @@ from sapwood.console import figures
 from sapwood.console.phrases import say_noted
 from sapwood.site.upgrades.applying import BACK, FORWARD
 from sapwood.site.upgrades.comparing import basis
-from sapwood.site.upgrades.data import Stage, Verdict
+from sapwood.site.upgrades.data import Side, Stage, Verdict
 from sapwood.site.upgrades.findings import MOST_LINES, findings
 from sapwood.site.upgrades.models import JournalLine, Kind, UpgradeRun
 from sapwood.site.upgrades.report import slowest, timeline
@@ -147,12 +147,17 @@ def subject_rows(subject: Any) -> list[tuple[Any, Sequence[str]]]:
     """What the subject file says that is run: shown, and changed nowhere here."""
     rows: list[tuple[Any, Sequence[str]]] = [(_("File"), [str(subject.path)])]
     for words, side in ((_("Present release"), subject.current), (_("New release"), subject.target)):
-        rows.append((words, [str(side.tutor or side.python or " ".join(side.requirements)), side.settings]))
+        rows.append((words, _side(side)))
+    rows.append((_("What a new release means"), _side(subject.automatic) if subject.automatic else []))
     rows.append((_("Paths of code"), [str(path) for path in subject.pythonpath]))
     rows.append((_("Packs of tests"), list(subject.packs)))
     rows.append((_("Address of the site"), [subject.base_url]))
     hooks = [f"{name}: {' '.join(hook.argv)}" for name, hook in subject.hooks.items()]
     return [(words, values) for words, values in [*rows, (_("Hooks"), hooks)] if any(values)]
+
+
+def _side(side: Side) -> list[str]:
+    return [str(side.tutor or side.python or " ".join(side.requirements)), side.settings]
 
 
 def report(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ _FORK: Final = {"repo", "upstream", "target", "head"}
 MAX_FORKS: Final = 50
 # What a Tutor root says by itself, nobody writes down a second time.
 _TUTOR_TOP: Final = {
-    "name", "driver", "root", "plugins_root", "via", "current", "target", "shadow", "hooks", "fork", "forks",
+    "name", "driver", "root", "plugins_root", "via", "current", "target", "automatic", "shadow", "hooks", "fork", "forks",
 }  # fmt: skip
 _TUTOR_TECHNIQUES: Final = ("auto", "physical", "logical")
 _TUTOR_HOOKS: Final = ("maintenance_on", "maintenance_off")
@@ -82,10 +82,13 @@ def read_subject(path: Path) -> Subject:
 
 def _automatic(raw: Mapping[str, Any], here: Path, settings: str) -> Side | None:
     """What a new release means here: a side with {version} or {tag} where the release's own goes."""
-    if "automatic" not in raw:
-        return None
-    side = _side(raw, "automatic", here, settings)
-    if not any("{version}" in text or "{tag}" in text for text in (str(side.python), *side.requirements)):
+    return _names_release(_side(raw, "automatic", here, settings)) if "automatic" in raw else None
+
+
+def _names_release(side: Side) -> Side:
+    if not any(
+        "{version}" in text or "{tag}" in text for text in (str(side.python), str(side.tutor), *side.requirements)
+    ):
         raise SubjectError(
             "automatic names no release", hint='Write {version} where it goes: requirements = ["campus=={version}"].'
         )
@@ -96,7 +99,7 @@ def _tutor(raw: Mapping[str, Any], path: Path, here: Path) -> Subject:
     """A deployment by Tutor: its root, and the Tutor of each side."""
     _known(raw, _TUTOR_TOP, "")
     sides = []
-    for name in ("current", "target"):
+    for name in ("current", "target", *(["automatic"] if "automatic" in raw else [])):
         table = _table(raw, name)
         _known(table, _TUTOR_SIDE, f"{name}.")
         sides.append(Side(python=None, settings="", tutor=here / _text(table, "tutor", f"{name}.")))
@@ -120,6 +123,7 @@ def _tutor(raw: Mapping[str, Any], path: Path, here: Path) -> Subject:
         plugins_root=here / plugins_root if plugins_root else None,
         via=tuple(here / part for part in _texts(raw, "via", "")),
         forks=tuple(_forks(raw, here)),
+        automatic=_names_release(sides[2]) if "automatic" in raw else None,
     )
 
 

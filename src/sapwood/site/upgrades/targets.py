@@ -30,7 +30,7 @@ def for_release(subject: Subject, version: str, tag: str = "") -> Subject:
     if template is None:
         raise NoTemplateError(
             Phrase("The subject file does not say what a new release means"),
-            hint=Phrase("Add [automatic] with requirements or python."),
+            hint=Phrase("Add [automatic] with requirements, python or tutor."),
         )
     parts = [version, *(tag.split("/") if tag else [])]
     if len(tag) > MAX_TAG or not all(VERSION.match(part) for part in parts):
@@ -40,6 +40,7 @@ def for_release(subject: Subject, version: str, tag: str = "") -> Subject:
     target = dataclasses.replace(
         template,
         python=Path(_filled(str(template.python), version, tag)) if template.python else None,
+        tutor=Path(_filled(str(template.tutor), version, tag)) if template.tutor else None,
         requirements=tuple(_filled(text, version, tag) for text in template.requirements),
     )
     return dataclasses.replace(subject, target=target, release=version)
@@ -48,7 +49,8 @@ def for_release(subject: Subject, version: str, tag: str = "") -> Subject:
 def digest_of(subject: Subject) -> str:
     """What tells one target from another: a changed template is another target."""
     side = subject.target
-    return sha256_hex(canonical_bytes([str(side.python), *side.requirements, side.exclude_newer, side.settings]))[:16]
+    words = [str(side.python), str(side.tutor), *side.requirements, side.exclude_newer, side.settings]
+    return sha256_hex(canonical_bytes(words))[:16]
 
 
 def kept(subject: Subject) -> Mapping[str, Any] | None:
@@ -58,7 +60,8 @@ def kept(subject: Subject) -> Mapping[str, Any] | None:
     side = subject.target
     return {
         "release": subject.release,
-        "python": str(side.python) if side.python else "",
+        "python": str(side.python or ""),
+        "tutor": str(side.tutor or ""),
         "settings": side.settings,
         "requirements": list(side.requirements),
         "exclude_newer": side.exclude_newer,
@@ -72,6 +75,7 @@ def recalled(subject: Subject, found: Mapping[str, Any] | None) -> Subject:
         return subject
     side = Side(
         python=Path(found["python"]) if found["python"] else None,
+        tutor=Path(found["tutor"]) if found["tutor"] else None,
         settings=found["settings"],
         requirements=tuple(found["requirements"]),
         exclude_newer=found["exclude_newer"],

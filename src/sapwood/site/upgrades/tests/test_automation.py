@@ -39,7 +39,7 @@ from sapwood.site.upgrades.models import (
     UpgradeRun,
 )
 from sapwood.site.upgrades.subject import HOOKS, SubjectError, read_subject
-from sapwood.site.upgrades.targets import for_release
+from sapwood.site.upgrades.targets import for_release, kept, recalled
 from sapwood.site.upgrades.tests.test_applying import ADDS, FILLS, HOOK, NEW_MODELS
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -502,6 +502,26 @@ def test_a_person_has_the_release_rehearsed_at_once(alice, site):
     record = RehearsalRecord.objects.get()
     assert (record.verdict, record.request.options["release"]) == ("go", "cedar.2")
     assert "automatic" not in record.request.options
+    alice.post(at("look", site.key))
+    drain()
+    assert "held when the worker last looked" in alice.get(at("certificate", site.key)).text
+    alice.post(at("apply", site.key), {"rehearsal": record.request.uuid})
+    drain()
+    assert [(row.state, row.error) for row in applied()] == [(State.DONE, None)]
+    assert f"switch cedar.2 {site.folder}/cedar.2/bin/python" in (site.folder / "told.txt").read_text()
+
+
+def test_a_console_that_may_not_read_who_the_site_is_says_so(alice, site, project, monkeypatch):
+    def closed():
+        raise PermissionError
+
+    project.release()
+    releases.read_releases()
+    monkeypatch.setattr(identity, "random_number", closed)
+    page = alice.get(at("automation", site.key)).text
+    assert "This account cannot read it." in page
+    assert "this account cannot read this site&#x27;s number" not in page  # it is off, which comes first
+    assert releases.outlook(system_clock().now()).newest(releases.Sort.POINT).unsure is not None
 
 
 # --- applying by itself ---------------------------------------------------------------------------------------------
@@ -707,6 +727,17 @@ def test_a_hostile_name_goes_into_no_template(site, name):
         for_release(read_subject(site.subject), name)
     with pytest.raises(SubjectError):
         for_release(read_subject(site.subject), "cedar.2", name or "/")
+
+
+def test_a_tutor_site_names_the_tutor_of_a_release(site):
+    text = 'name = "campus"\ndriver = "tutor"\nroot = "."\n[current]\ntutor = "./old"\n[target]\ntutor = "./new"\n'
+    site.subject.write_text(text + '[automatic]\ntutor = "./tutors/{version}/bin/tutor"\n')
+    found = for_release(read_subject(site.subject), "cedar.2", "v/cedar.2")
+    assert found.target.tutor == site.folder / "tutors/cedar.2/bin/tutor"
+    assert recalled(read_subject(site.subject), kept(found)) == found
+    site.subject.write_text(text + '[automatic]\ntutor = "./tutors/new/bin/tutor"\n')
+    with pytest.raises(SubjectError):
+        read_subject(site.subject)
 
 
 def test_a_template_that_names_no_release_is_refused(site):

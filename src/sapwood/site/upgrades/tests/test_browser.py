@@ -136,6 +136,8 @@ def every_page(page):
     looked_at(page, "subject")
     steps = ("plan", "preflight", "rehearse", "certificate", "press", "history")
     found |= {"subject": page.url, **{name: page.url + name for name in steps}}
+    above = page.url.rstrip("/").rpartition("/")[0]
+    found |= {"automation": f"{page.url}automation", "news": f"{above}/news/", "calendar": f"{above}/calendar/"}
     page.locator("#rehearsals a").first.click()
     page.get_by_role("heading", name="Slowest migrations").wait_for()
     return found | {"rehearsal": page.url}
