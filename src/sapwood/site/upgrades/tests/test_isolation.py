@@ -22,11 +22,12 @@ from sapwood.core import isolation as core_isolation
 from sapwood.core import jobs
 from sapwood.core.clock import FixedClock
 from sapwood.core.commands import harmless
+from sapwood.core.isolation import running
 from sapwood.core.jobs import RECURRING
 from sapwood.site.upgrades import api, isolation
 from sapwood.site.upgrades.cli import upgrade
 from sapwood.site.upgrades.data import DatabaseUrl, Verdict
-from sapwood.site.upgrades.drivers import django, running
+from sapwood.site.upgrades.drivers import django
 from sapwood.site.upgrades.drivers.django_sites import DjangoDriver
 from sapwood.site.upgrades.isolation import Kind, Level
 from sapwood.site.upgrades.scratch import private_folder, sweep
@@ -301,7 +302,7 @@ def test_what_settings_fork_ends_with_them(campus, work, kind):
 def test_settings_that_hang_are_ended_and_said(campus, work, kind, monkeypatch):
     _settings(campus, DAEMON + "time.sleep(3600)\n")
     monkeypatch.setattr(django, "LIMIT_S", 2.0)
-    with pytest.raises(running.InsideError, match="gave no answer in") as caught:
+    with pytest.raises(django.InsideError, match="gave no answer in") as caught:
         _facts(campus, work)
     assert caught.value.hint
     assert not _left(work)
@@ -490,6 +491,6 @@ def test_hostile_names_are_shown_and_never_acted_on(campus, tmp_path, monkeypatc
 
 def test_settings_that_raise_anything_are_one_harmless_line(campus, work):
     _settings(campus, "class Odd(BaseException): pass\nraise Odd('\\x1b[2Jgone')\n")
-    with pytest.raises(running.InsideError) as caught:
+    with pytest.raises(django.InsideError) as caught:
         _facts(campus, work)
     assert harmless(str(caught.value.message)) == "Odd: \N{REPLACEMENT CHARACTER}[2Jgone"
