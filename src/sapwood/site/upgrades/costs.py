@@ -15,6 +15,7 @@ from sapwood import __version__
 from sapwood.channel import api as channel
 from sapwood.core.files import write_atomically
 from sapwood.core.markup.text import clean_text
+from sapwood.formats.catalogue import Catalogue, find_release
 from sapwood.formats.documents import document_bytes, parse_document
 from sapwood.formats.errors import FormatError
 from sapwood.formats.migration_report import MigrationReport, Statement, Step
@@ -116,6 +117,31 @@ def published(plan: Plan) -> list[Published]:
     return sorted(best.values(), key=lambda one: (one.same_engine, one.seconds_per_million), reverse=True)
 
 
+def published_on(hops: Iterable[tuple[str, str]], catalogue: Catalogue) -> list[Published]:
+    """The longest step that others measured on each of these ways of a Tutor site, which runs MySQL or its kin."""
+    try:
+        reports = list(_received())
+    except DatabaseError:
+        return []
+    lines = [tuple(_line(catalogue, name) for name in (report.previous, report.release)) for report in reports]
+    found = []
+    for hop in hops:
+        way = tuple(_line(catalogue, name) for name in hop)
+        hints = [
+            hint
+            for report, ends in zip(reports, lines, strict=True)
+            if ends == way and report.longest and (hint := _hint(report, report.longest, {"mysql"}))
+        ]
+        found += sorted(hints, key=lambda one: one.same_engine, reverse=True)[:1]
+    return found
+
+
+def _line(catalogue: Catalogue, name: str) -> str:
+    """The line of a release, or the line itself."""
+    known = find_release(catalogue, name)
+    return known[0].name if known else name
+
+
 def _received() -> Iterator[MigrationReport]:
     """The newest revision of every report that still stands, newest first."""
     taken_back = [
@@ -147,20 +173,17 @@ def _hints(report: MigrationReport, pending: Iterable[PendingMigration], ours: s
     steps = {(step.app, step.name): step for step in report.migrations}
     for migration in pending:
         step = steps.get((migration.app, migration.name))
-        if step is None or (step.sha256 and migration.sha256 and step.sha256 != migration.sha256):
-            continue
-        engine = report.engines.get(step.database, "")
-        if (seconds := step.seconds_per_million) is not None and engine:
-            yield Published(
-                step.app,
-                step.name,
-                seconds,
-                step.rows or 0,
-                engine,
-                engine.split(" ")[0] in ours,
-                report.release,
-                report.previous,
-            )
+        same = step and not (step.sha256 and migration.sha256 and step.sha256 != migration.sha256)
+        if step and same and (hint := _hint(report, step, ours)):
+            yield hint
+
+
+def _hint(report: MigrationReport, step: Step, ours: set[str]) -> Published | None:
+    seconds, engine = step.seconds_per_million, report.engines.get(step.database, "")
+    if seconds is None or not engine:
+        return None
+    same = engine.split(" ")[0] in ours
+    return Published(step.app, step.name, seconds, step.rows or 0, engine, same, report.release, report.previous)
 
 
 def _step(migration: PendingMigration) -> Step:

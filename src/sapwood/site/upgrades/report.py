@@ -48,8 +48,9 @@ def write_report(found: Rehearsal, folder: Path, *, language: str = "") -> tuple
     write_atomically(paths[0], json.dumps(data, ensure_ascii=False, indent=2) + "\n")
     write_atomically(paths[1], page_of(data, language or LANGUAGE.get()))
     (folder / COSTS_NAME).unlink(missing_ok=True)
-    with contextlib.suppress(FormatError):  # too many or too odd migrations for a document: the rehearsal stands
-        write_migrations(rehearsed_report(found), folder / COSTS_NAME)
+    if not found.samples:  # what is foretold from samples was not measured
+        with contextlib.suppress(FormatError):  # too many or too odd migrations for a document: the rehearsal stands
+            write_migrations(rehearsed_report(found), folder / COSTS_NAME)
     return paths
 
 

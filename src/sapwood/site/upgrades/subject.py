@@ -33,7 +33,8 @@ _FORK: Final = {"repo", "upstream", "target", "head"}
 MAX_FORKS: Final = 50
 # What a Tutor root says by itself, nobody writes down a second time.
 _TUTOR_TOP: Final = {
-    "name", "driver", "root", "plugins_root", "via", "current", "target", "automatic", "shadow", "hooks", "fork", "forks",
+    "name", "driver", "root", "plugins_root", "via", "current", "target", "automatic", "shadow", "hooks",
+    "fork", "forks",
 }  # fmt: skip
 _TUTOR_TECHNIQUES: Final = ("auto", "physical", "logical")
 _TUTOR_HOOKS: Final = ("maintenance_on", "maintenance_off")

@@ -21,6 +21,7 @@ from sapwood.formats.exposure import Leg, Standing, find_way, stand
 from sapwood.site.facts import api as facts_api
 from sapwood.site.upgrades import forks
 from sapwood.site.upgrades.applying import Run
+from sapwood.site.upgrades.costs import published_on
 from sapwood.site.upgrades.data import Subject, Verdict
 from sapwood.site.upgrades.drivers import tutor_looks, tutor_steps
 from sapwood.site.upgrades.drivers.base import Asked, Command, Driver, Looked, Planned, Store
@@ -78,6 +79,7 @@ class TutorDriver(Driver):
         reports, steps, stores = forks.reports_of(subject), tutor_steps.commands(seen), tutor_steps.stores(seen)
         before = _judged(seen, asked, reports)
         diff, frozen = difference(seen.current, seen.target), _frozen(seen)
+        hints = published_on([(leg.hop.start, leg.hop.end) for leg in seen.legs], seen.catalogue)
         data: dict[str, Any] = {
             "from": seen.start,
             "to": seen.goal,
@@ -86,6 +88,7 @@ class TutorDriver(Driver):
             "path": [leg.to_dict() for leg in seen.legs],
             "path_why": str(seen.path_why),
             "steps": [step.to_dict() for step in steps],
+            "published": [hint.to_dict() for hint in hints],
             "plugins": tutor_looks.plugins(seen),
             "configuration": diff,
             "forks": [report.to_dict() for report in reports],
@@ -104,7 +107,8 @@ class TutorDriver(Driver):
         if verdict is Verdict.GO and any(step.unverified for step in steps):
             verdict = Verdict.UNKNOWN  # no waiver makes a go of what was never run
         data["verdict"] = verdict.value
-        return Planned(verdict, data, (*_lines(seen, before, steps, stores, diff), *forks.lines(reports)))
+        lines = _lines(seen, before, steps, stores, diff)
+        return Planned(verdict, data, (*lines, *forks.lines(reports), *(hint.line for hint in hints)))
 
     @override
     def preflight(self, subject: Subject, asked: Asked) -> Preflight:

@@ -7,18 +7,25 @@ from uuid import UUID, uuid4
 
 import pytest
 from click.testing import CliRunner
+from django.urls import reverse
 from tests.simulator import NOW, URL, SimulatedCommons
 
+from sapwood.accounts.api import Role, create_person
 from sapwood.channel import api as channel
-from sapwood.core.clock import FixedClock
+from sapwood.core.clock import FixedClock, system_clock
 from sapwood.core.data import Actor
 from sapwood.core.errors import SapwoodError
+from sapwood.core.worker import run_worker
 from sapwood.formats.documents import document_bytes, parse_document
 from sapwood.formats.migration_report import MigrationReport, Step
 from sapwood.formats.retraction import Retraction
+from sapwood.formats.tests.catalogue_cases import SHIPPED
 from sapwood.history.tests.repositories import Repository
+from sapwood.site.upgrades import api, offers, requests
 from sapwood.site.upgrades.cli import migrations, upgrade
+from sapwood.site.upgrades.models import Kind
 from sapwood.site.upgrades.tests.test_rehearsal import ADD, PRICE
+from sapwood.site.upgrades.tests.tutor_sites import pretended
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 UUID_OF_REPORT = UUID("6f7e3bb2-53a5-4a7e-9d60-0e6f6a1f3b01")
@@ -173,3 +180,36 @@ def test_the_newest_revision_counts_until_it_is_taken_back(priced, releases):
     word = Retraction(uuid=uuid4(), revision=1, channel="releases", retracts=UUID_OF_REPORT, reason="Busy machine.")
     releases.publish(word)
     assert hints(priced) == []
+
+
+def test_a_tutor_site_sees_the_longest_step_of_each_way_that_it_goes(tmp_path, releases):
+    subject = pretended(tmp_path / "site")
+
+    def plan():
+        result = CliRunner().invoke(upgrade, ["plan", str(subject), "--catalogue", str(SHIPPED), "--json"])
+        return json.loads(result.stdout)
+
+    before = plan()
+    way = replace(published_report("mysql 10.11"), previous="teak.3", release="ulmo.4")
+    releases.publish(way, replace(published_report("mysql 8.4"), uuid=uuid4()))
+    after = plan()
+    [hint] = after["published"]
+    assert (hint["previous"], hint["release"], hint["same_engine"]) == ("teak.3", "ulmo.4", True)
+    assert (after["verdict"], after["digest"]) == (before["verdict"], before["digest"])
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "What the project measured"), ("es-419", "Lo que midió")])
+def test_the_page_of_the_plan_shows_it_too(client, priced, releases, monkeypatch, language, word):
+    monkeypatch.setenv("SAPWOOD_UPGRADE_SUBJECTS", str(priced.subject))
+    now = system_clock().now()
+    alice = create_person("alice@riverside.example", actor=Actor.command(), now=now, roles=[Role.SITE_ADMINISTRATOR])
+    place = offers.key_of(priced.subject.resolve())
+    client.force_login(alice)
+    address = reverse("upgrades:plan", args=[place])
+    releases.publish(published_report("mysql 10.11"))
+    requests.ask(api.read_subject(priced.subject), Kind.LOOK, by=alice, now=now)
+    run_worker(clock=system_clock(), once=True)
+    page = client.get(address, headers={"accept-language": language}).text
+    assert word in page
+    assert "20\xa0s" in page
+    assert "mysql 10.11" in page.replace("<wbr>", "")

@@ -118,6 +118,7 @@ def test_samples_of_growing_size_foretell_what_all_rows_take_and_are_never_a_go(
     assert (found["verdict"], found["certificate"], found["shadow_technique"]) == ("unknown", None, "sample")
     assert found["reasons"][0].startswith("A sample of the rows tells how long the upgrade takes, not that it works")
     assert not (tmp_path / "report" / "certificate.json").exists()
+    assert not (tmp_path / "report" / "migrations.json").exists(), "what is foretold was not measured"
     drawn = [{row["name"]: row["rows"] for row in one["tables"]} for one in found["samples"]]
     assert [one["share"] for one in found["samples"]] == [0, 0.025, 0.05, 0.1]
     for small, large in pairwise(drawn):
