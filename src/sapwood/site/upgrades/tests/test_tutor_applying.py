@@ -209,6 +209,8 @@ def begin(site, work):
 CARRIED = """
 import sys
 from pathlib import Path
+import django
+django.setup()
 from sapwood.core.clock import system_clock
 from sapwood.site.upgrades import journal
 from sapwood.site.upgrades.drivers.tutor_applying import TutorRun
