@@ -1,6 +1,7 @@
 """Plans of Tutor sites by real Tutors of three releases, each in an environment of its own; no container engine."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from sapwood.site.facts.tests import real_tutor
 from sapwood.site.facts.tests.tutor_roots import config, dockerfile, services
 from sapwood.site.upgrades.cli import upgrade
 from sapwood.site.upgrades.tests import tutor_sites
+from sapwood.site.upgrades.tests.test_tutor_rehearsal import ADDS, PRICE
+from sapwood.site.upgrades.tests.tutor_running import Engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 PLUGIN = """
@@ -57,10 +60,9 @@ def rendered(tutors, tmp_path_factory):
     return folder
 
 
-def call(python, folder, *words):
-    done = real_tutor.run(
-        python.with_name("tutor"), "--root", folder / "root", *words, TUTOR_PLUGINS_ROOT=str(folder / "plugins")
-    )
+def call(python, folder, *words, **more):
+    more["TUTOR_PLUGINS_ROOT"] = str(folder / "plugins")
+    done = real_tutor.run(python.with_name("tutor"), "--root", folder / "root", *words, **more)
     assert done.returncode == 0, done.stderr
 
 
@@ -79,8 +81,9 @@ class Site:
     def tutor(self, version, *words):
         call(self.tutors[version], self.folder, *words)
 
-    def ask(self, *words):
-        return CliRunner().invoke(upgrade, [*words[:1], str(self.subject), "--catalogue", str(SHIPPED), *words[1:]])
+    def ask(self, *words, catalogue=True):
+        shipped = ["--catalogue", str(SHIPPED)] if catalogue else []
+        return CliRunner().invoke(upgrade, [*words[:1], str(self.subject), *shipped, *words[1:]])
 
     def plan(self, *words):
         result = self.ask("plan", "--json", *words)
@@ -114,7 +117,8 @@ def test_two_hops_each_by_the_tutor_that_makes_it(site):
     assert [argv[2] for argv in argvs(plan, "stop")] == [str(site.tutors[one].with_name("tutor")) for one in (20, 21)]
     assert looks(plan)["tutor.path"]["verdict"] == "pass"
     order = [step["id"] for step in plan["steps"] if step["automated"]]
-    assert order == [f"{n}.{name}" for n in (1, 2) for name in ("stop", "upgrade", "render", "pull", "start", "init")]
+    hops = [f"{n}.{name}" for n in (1, 2) for name in ("stop", "upgrade", "render", "pull", "start", "init")]
+    assert order == [*hops, "2.open"]
     assert all(step["unverified"] for step in plan["steps"] if step["automated"])
 
 
@@ -290,6 +294,48 @@ def test_a_look_is_waived_with_a_reason(site):
 def test_a_rehearsal_is_refused_in_one_line(site, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     refused = CliRunner().invoke(upgrade, ["rehearse", str(site.subject), "--report", str(tmp_path / "report")])
-    assert refused.exit_code == 1
-    assert str(refused.exception) == "A copy of a Tutor site needs a container engine, and docker is not installed"
+    assert refused.exception.exit_code == 4
+    assert str(refused.exception) == "This needs a container engine, and docker is not installed"
     assert not (tmp_path / "report").exists()
+
+
+@pytest.fixture
+def engine(campus, tmp_path, monkeypatch):
+    """The pretended engine, which real Tutors call."""
+    campus.migration("new", "0002_adds", ADDS)
+    campus.models("new", **PRICE)
+    made = Engine(tmp_path / "engine", campus)
+    monkeypatch.setenv("PATH", f"{made.folder / 'bin'}:{os.environ['PATH']}")
+    return made
+
+
+def test_what_real_tutors_give_to_the_engine_rehearses_and_upgrades(site, engine, campus):
+    """The calls are Tutor 20's and 21's own; the engine that takes them is pretended."""
+    site.describe(target=21)
+    root = site.folder / "root"
+    database = root / "data" / "mysql" / "site.sqlite3"
+    database.parent.mkdir(parents=True)
+    shutil.copyfile(campus.database, database)
+    call(site.tutors[20], site.folder, "local", "start", "--detach", PATH=os.environ["PATH"])
+    secrets = [value for name, value in config_of(root).items() if "PASSWORD" in name or "SECRET" in name]
+    engine.forget()
+    report = site.folder / "report"
+    found = json.loads(site.ask("rehearse", "--report", str(report), "--json", catalogue=False).stdout)
+    assert (found["verdict"], found["failures"]) == ("unknown", [])
+    assert [(row["name"], row["outcome"]) for row in found["migrations"]] == [("0002_adds", "done")]
+    projects = {one[one.index("--project-name") + 1] for one in engine.calls if "--project-name" in one}
+    # The second is what Tutor would stop when it starts another platform: production's own has another name.
+    assert {name.partition("-dev")[0] for name in projects} == {min(projects)}
+    assert min(projects).startswith("sapwood-shadow-")
+    assert not any("sapwood" in one for one in engine.containers(running=False))
+    files = {path.name for path in (site.folder.parent / "var").rglob("*.log")}
+    assert "rehearsal-of-containers.log" in files
+    (log,) = (site.folder.parent / "var").rglob("rehearsal-of-containers.log")
+    words = log.read_text()
+    assert "manage.py lms migrate" in words
+    assert not [secret for secret in secrets if secret in words]
+    assert config_of(root)["MYSQL_ROOT_PASSWORD"] in secrets
+
+
+def config_of(root):
+    return yaml.safe_load((root / "config.yml").read_text())

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -159,6 +160,7 @@ def test_a_killed_rehearsal_is_swept(site, tmp_path):
     )  # fmt: skip
     while not marker.exists():
         assert process.poll() is None
+        time.sleep(0.05)
     process.kill()
     process.wait()
     assert any("sapwood" in one for one in site.engine.containers())
