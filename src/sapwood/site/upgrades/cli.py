@@ -70,12 +70,13 @@ def preflight(*, subject: Path, catalogue: Path | None, waive: tuple[str, ...], 
 @click.option(
     "--language", type=click.Choice([code for code, _name in settings.LANGUAGES]), help="Of the report's page."
 )
+@click.option("--mask", is_flag=True, help="Replace personal data in the copy before anything runs on it.")
 @json_option
-def rehearse(*, subject: Path, report: Path, language: str | None, as_json: bool) -> None:
+def rehearse(*, subject: Path, report: Path, language: str | None, mask: bool, as_json: bool) -> None:
     """Run the upgrade of SUBJECT on a copy and judge it. Exit 3: no-go; 4: not known."""
     read = _read(subject, quiet=as_json)
     api.driver_of(read).require_rehearsal(read)
-    found = api.rehearse(read, work=_work(), now=system_clock().now(), say=_say(quiet=as_json))
+    found = api.rehearse(read, work=_work(), now=system_clock().now(), masking=mask, say=_say(quiet=as_json))
     certificate = api.issue(found, report, now=system_clock().now())
     found.certificate = str(certificate.absolute()) if certificate else None
     paths = api.write_report(found, report, language=language or "")
@@ -84,6 +85,7 @@ def rehearse(*, subject: Path, report: Path, language: str | None, as_json: bool
         f"{found.verdict.value}: {found.reasons[0]}",
         *[f"  {reason}" for reason in found.reasons[1:]],
         f"downtime about {likely:.1f} s ({low:.1f} to {high:.1f}), way back about {found.restore_s:.1f} s",
+        *([f"masked: {len(found.masked.columns)} columns, see the report"] if found.masked else []),
         f"The report: {paths[1]}",
         *([f"The certificate, valid for 7 days: {certificate}"] if certificate else []),
     ]
@@ -130,6 +132,8 @@ def certificate(*, file: Path, subject: Path | None, as_json: bool) -> None:
         f"  downtime {downtime.low:g} to {downtime.high:g} s, way back {way_back.low:g} to {way_back.high:g} s",
         f"  from {found.issued_at:%Y-%m-%d %H:%M} to {found.expires_at:%Y-%m-%d %H:%M} UTC, Sapwood {found.sapwood}",
     ]
+    masked = ", ".join(f"{row.table}.{row.column}" for row in found.masked)
+    lines += [f"  masked in the copy: {masked}"] if masked else []
     data = {"holds": refusal is None, "refusal": refusal.as_dict() if refusal else None, "certificate": found.to_dict()}
     emit(data, lines, as_json=as_json, exit_code=Exit.BAD_NEWS if refusal else Exit.GOOD)
 

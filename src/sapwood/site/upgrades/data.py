@@ -88,6 +88,14 @@ class Hook:
 
 
 @dataclass(frozen=True)
+class Mask:
+    """How a copy is masked: rules by `table.column`, in which `*` may stand; with or without our own."""
+
+    rules: Mapping[str, str] = field(default_factory=dict)
+    defaults: bool = True
+
+
+@dataclass(frozen=True)
 class Subject:
     """What an operator wrote down about a deployment; paths are absolute."""
 
@@ -100,6 +108,7 @@ class Subject:
     target: Side
     technique: str
     packs: tuple[str, ...] = ()
+    mask: Mask = field(default_factory=Mask)
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     root: Path | None = None
     plugins_root: Path | None = None

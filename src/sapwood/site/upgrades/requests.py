@@ -189,7 +189,8 @@ def newest_go(place: str) -> RehearsalRecord | None:
 
 
 def _rehearse(row: Request, subject: Subject, ctx: JobContext, again: bool) -> Mapping[str, Any]:  # noqa: ARG001, FBT001
-    found = rehearse(subject, work=work_folder(), now=ctx.now(), say=_teller(ctx, PARTS))
+    masking = bool(row.options.get("mask"))
+    found = rehearse(subject, work=work_folder(), now=ctx.now(), masking=masking, say=_teller(ctx, PARTS + masking))
     folder = work_folder() / "reports" / str(row.uuid)
     path = issue(found, folder, now=ctx.now())
     found.certificate = str(path) if path else None

@@ -76,7 +76,9 @@ KINDS: Final = {
 # What a rehearsal says on its way: the beginning of its English line, and the words of the page.
 LINES: Final = (
     ("reading both environments", gettext_lazy("Reading both environments")),
+    ("reading what the columns mean", gettext_lazy("Reading what the columns mean")),
     ("copying", gettext_lazy("Copying the database")),
+    ("masking", gettext_lazy("Masking personal data in the copy")),
     ("checking", gettext_lazy("Checking the rows of every model")),
     ("measuring the way back", gettext_lazy("Measuring the way back")),
     ("looking whether", gettext_lazy("Looking whether it could begin")),
@@ -155,6 +157,7 @@ def report(document: Mapping[str, Any]) -> dict[str, Any]:
         "count": len(document["migrations"]),
         "size": document["shadow"]["bytes"],
         "technique": document["shadow_technique"],
+        "masked": [f"{row['table']}.{row['column']}" for row in (document.get("masking") or {}).get("columns", [])],
         "isolated": document["isolation"] == "namespaces",
         "timeline": timeline(document["steps"]) if document.get("steps") else None,
         "findings": findings(document),

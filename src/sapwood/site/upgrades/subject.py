@@ -2,13 +2,14 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sapwood.core.errors import SapwoodError
-from sapwood.site.upgrades.data import DatabaseUrl, Hook, Side, Subject
+from sapwood.site.upgrades.data import DatabaseUrl, Hook, Mask, Side, Subject
+from sapwood.site.upgrades.masking.rules import RULES
 
 MAX_SUBJECT_BYTES = 1_000_000
 MAX_NAME = 200
@@ -26,7 +27,7 @@ _VENDORS: Final = {
 }
 _TOP: Final = {
     "name", "driver", "settings", "pythonpath", "database_url", "databases",
-    "current", "target", "shadow", "checks", "hooks",
+    "current", "target", "shadow", "checks", "hooks", "mask",
 }  # fmt: skip
 _SIDE: Final = {"python", "settings", "requirements", "exclude_newer"}
 # What a Tutor root says by itself, nobody writes down a second time.
@@ -66,6 +67,7 @@ def read_subject(path: Path) -> Subject:
         target=_side(raw, "target", here, settings),
         technique=technique,
         packs=_texts(checks, "packs", "checks."),
+        mask=_mask(raw, here),
         hooks=_hooks(raw),
     )
 
@@ -191,6 +193,36 @@ def _side(raw: Mapping[str, Any], name: str, here: Path, settings: str) -> Side:
     )
 
 
+def _mask(raw: Mapping[str, Any], here: Path) -> Mask:
+    """Rules of the file itself, then those of the files that it names, which yield to them."""
+    table = _table(raw, "mask")
+    _known(table, {"rules", "defaults", "include"}, "mask.")
+    defaults = table.get("defaults", True)
+    if not isinstance(defaults, bool):
+        raise SubjectError("mask.defaults must be true or false", hint="Without it, it is true.")
+    rules = dict(_rules(table, "mask."))
+    for name in _texts(table, "include", "mask."):
+        more = _load(here / name)
+        _known(more, {"rules"}, f"{name}: ")
+        rules |= {key: rule for key, rule in _rules(more, f"{name}: ") if key not in rules}
+    return Mask(rules, defaults)
+
+
+def _rules(table: Mapping[str, Any], place: str) -> Iterator[tuple[str, str]]:
+    """`"table.column" = "rule"`, or the columns under a table of their own."""
+    waiting = list(reversed(list(_table(table, "rules", place).items())))
+    while waiting:
+        key, rule = waiting.pop()
+        if isinstance(rule, Mapping):
+            waiting += [(f"{key}.{name}", one) for name, one in reversed(list(rule.items()))]
+            continue
+        if "." not in key or not key.isprintable():
+            raise SubjectError(f"{place}rules.{key} names no column", hint='Write "table.column" = "rule".')
+        if not isinstance(rule, str) or rule not in RULES:
+            raise SubjectError(f"{place}rules.{key} cannot be {rule!r}", hint=f"One of: {', '.join(RULES)}.")
+        yield key, rule
+
+
 def _hooks(raw: Mapping[str, Any]) -> dict[str, Hook]:
     table = _table(raw, "hooks")
     _known(table, HOOKS, "hooks.")
@@ -226,10 +258,10 @@ def _one_of(value: str, known: Iterable[str], key: str) -> None:
         raise SubjectError(f"{key} cannot be {value!r}", hint=f"One of: {', '.join(known)}.")
 
 
-def _table(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _table(raw: Mapping[str, Any], key: str, place: str = "") -> Mapping[str, Any]:
     value = raw.get(key, {})
     if not isinstance(value, Mapping):
-        raise SubjectError(f"{key} must be a table", hint=f"Write [{key}] on a line of its own.")
+        raise SubjectError(f"{place}{key} must be a table", hint=f"Write [{place}{key}] on a line of its own.")
     return value
 
 

@@ -128,7 +128,7 @@ def look(request: HttpRequest, place: str) -> HttpResponse:
 @permission_required(REHEARSE)
 def begin(request: HttpRequest, place: str) -> HttpResponse:
     """Have the worker rehearse."""
-    return _asked(request, place, Kind.REHEARSE, "upgrades:rehearse")
+    return _asked(request, place, Kind.REHEARSE, "upgrades:rehearse", {"mask": "mask" in request.POST})
 
 
 @require_POST

@@ -14,7 +14,7 @@ from sapwood.site.upgrades.isolation import Level, confinement, guard, probe
 __all__ = ["InsideError", "ask", "each", "one"]
 
 INSIDE = Path(__file__).with_name("inside.py")
-LOOKING = {"facts", "plan", "preflight", "tables"}
+LOOKING = {"columns", "facts", "plan", "preflight", "tables"}
 
 
 def ask(

@@ -110,7 +110,7 @@ class PostgreSQL:
             "SELECT n.nspname, c.relname, greatest(c.reltuples, 0)::bigint, pg_total_relation_size(c.oid)"  # noqa: S608
             f" FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND {USER_SCHEMA}"
         )
-        return {_label(schema, name): (int(rows), int(size)) for schema, name, rows, size in _all(url, query)}
+        return {label(schema, name): (int(rows), int(size)) for schema, name, rows, size in _all(url, query)}
 
     def techniques(self, url: DatabaseUrl, folder: Path) -> tuple[Technique, ...]:
         """pg_basebackup, or dump and restore."""
@@ -279,7 +279,8 @@ def _said(error: psycopg.Error) -> str:
     return f"({error.sqlstate or 'no answer'}) {text[0] if text else type(error).__name__}"[:300]
 
 
-def _label(schema: str, name: str) -> str:
+def label(schema: str, name: str) -> str:
+    """A table as reports name it."""
     return name if schema == "public" else f"{schema}.{name}"
 
 
@@ -332,7 +333,7 @@ def _fingerprint(connection: psycopg.Connection[Any]) -> dict[str, tuple[int, in
             "r": "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0) FROM ONLY {} t",
             "S": "SELECT 1, hashtextextended(concat(last_value, '|', is_called), 0)::numeric FROM {}",
         }[kind]
-        found[_label(schema, name)] = numbers(sql.SQL(query).format(sql.Identifier(schema, name)))
+        found[label(schema, name)] = numbers(sql.SQL(query).format(sql.Identifier(schema, name)))
     return found
 
 
