@@ -182,7 +182,8 @@ def rehearse(
             broken = any(row["phase"] == "migrate" for row in found.failures)
             found.checks = [{**row, "after_failure": broken} for row in _judged(found.known, after)]
             if found.masked is not None:
-                found.masked.meanings = meanings_of(subject, subject.target, folder / "columns")
+                meanings = meanings_of(subject, subject.target, folder / "columns")
+                found.checks = found.masked.marked(found.checks, meanings)
             say("measuring the way back")
             for alias, url in subject.databases.items():
                 backup = backups[alias] if masking else _backed_up(url, folder / f"{alias}-backup", found, say)
@@ -393,9 +394,9 @@ def _conclude(found: Rehearsal) -> None:
     reasons = [f"{row['phase']}: {_label(row)}{row['message']}" for row in sure]
     new = [row for row in found.checks if row["verdict"] == "fail" and row["before"] != "fail"]
     if found.masked is not None:
-        found.doubts += worth.doubts(found.masked, found.migrations, new)
+        found.doubts += worth.doubts(found.migrations, new)
         found.untested += worth.untested(found.masked)
-        new = [row for row in new if not found.masked.explains(row)]
+        new = [row for row in new if not row["masked"]]
     new.sort(key=lambda row: WEIGHTS.index(row["id"]) if row["id"] in WEIGHTS else len(WEIGHTS))
     reasons += [f"{row['model']}.{row['field']}: {row['detail']}".replace(".:", ":") for row in new]
     reasons += [f"{problem['code']}: {problem['message']}" for problem in found.plan.problems]

@@ -40,7 +40,6 @@ class Masked:
     not_found: list[str] = field(default_factory=list)
     seconds: float = 0.0
     names: dict[str, dict[str, list[str]]] = field(default_factory=dict)
-    meanings: Meanings = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -56,16 +55,23 @@ class Masked:
         names = ("database", "table", "column", "rule")
         return tuple(Certified(**{name: row[name] for name in names}) for row in self.columns)
 
-    def explains(self, row: Mapping[str, Any]) -> bool:
-        """Whether a check that fails may fail because of values that are not the real ones."""
+    def marked(self, checks: Iterable[Mapping[str, Any]], meanings: Meanings) -> list[dict[str, Any]]:
+        """Checks of the target, each with whether it may have failed because values are not the real ones."""
         touched = {
             (meaning.model, meaning.field)
-            for (table, column), meaning in self.meanings.items()
+            for (table, column), meaning in meanings.items()
             if any(column in names.get(table, ()) for names in self.names.values())
         }
-        if row["field"]:
-            return any((row["model"], name.strip()) in touched for name in row["field"].split(","))
-        return row["id"] != "models.table" and row["model"] in {model for model, _field in touched}
+        models = {model for model, _field in touched}
+
+        def may(row: Mapping[str, Any]) -> bool:
+            if row["verdict"] != "fail" or row["before"] == "fail":
+                return False
+            if row["field"]:
+                return any((row["model"], name.strip()) in touched for name in row["field"].split(","))
+            return row["id"] != "models.table" and row["model"] in models
+
+        return [{**row, "masked": may(row)} for row in checks]
 
 
 def _masker(url: DatabaseUrl) -> Masker:

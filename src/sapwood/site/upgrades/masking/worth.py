@@ -42,7 +42,7 @@ KEPT: Final = (
 READS: Final = (
     "values",
     OPEN,
-    Phrase("Migrations and checks that read masked values may end otherwise with the real ones; they are named above."),
+    Phrase("Migrations and checks that read masked values may end otherwise with real ones; the report names them."),
 )
 FREE: Final = ("values", HOLDS, Phrase("No pending migration tests or reads a masked value, as far as was seen."))
 
@@ -52,8 +52,7 @@ def described(
 ) -> dict[str, Any]:
     """The part of the report about masking."""
     reads = read_by(migrations)
-    wrong = [row for row in checks if row["verdict"] == "fail" and row.get("before") != "fail"]
-    doubted = [f"{row['model']}.{row['field']}".rstrip(".") for row in wrong if masked.explains(row)]
+    doubted = [f"{row['model']}.{row['field']}".rstrip(".") for row in checks if row.get("masked")]
     kept = [*KEPT, READS if reads or doubted else FREE]
     return {
         **masked.to_dict(),
@@ -77,13 +76,13 @@ def read_by(migrations: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def doubts(masked: Masked, migrations: Sequence[Mapping[str, Any]], failed: Iterable[Mapping[str, Any]]) -> list[str]:
+def doubts(migrations: Sequence[Mapping[str, Any]], checks: Iterable[Mapping[str, Any]]) -> list[str]:
     """Why the verdict is at most unknown, if it is."""
     reads = [(row["migration"], ", ".join(row["columns"])) for row in read_by(migrations)]
     return [f"{name}: it works on masked values ({columns})" for name, columns in reads] + [
         f"{row['model']}.{row['field']}: {row['detail']}; its values were masked".replace(".:", ":")
-        for row in failed
-        if masked.explains(row)
+        for row in checks
+        if row.get("masked")
     ]
 
 

@@ -20,7 +20,7 @@ from sapwood.site.upgrades.tests.conftest import Campus
 
 pytestmark = pytest.mark.slow
 
-LATIN = ["Wilhelmina", "Balthazarina", "Guinevere", "Maximiliane", "Philippine"]
+LATIN = ["Wilhelmina", "Balthazarina", "Guinevere", "Maximiliane", "Quirinalda"]
 NAMES = [*LATIN, "Тамара Ивановна", "Ἀλέξανδρος", "山田太郎さん"]
 MODELS = """
 from django.contrib.auth.base_user import AbstractBaseUser
