@@ -48,12 +48,23 @@ class Known(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Masked(Record):
+    """A column whose values in the copy were not the real ones, and by which rule they were replaced."""
+
+    database: str
+    table: str
+    column: str
+    rule: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Certificate(Record):
     """What was rehearsed, where, with which result, and until when that counts.
 
     `plan` is the digest of the whole plan; `parts` are the digests that it is made of, so that a difference can be
     named. `facts` is the digest of engines and packages; `engines` says them in words, by database. `early` are the
     migrations that the running release was shown to survive, `postponable` those that the new one can do without.
+    `masked` are the columns that were masked in the copy; none of them was tested or read by a migration.
     """
 
     constants: ClassVar[Mapping[str, JSON]] = {"type": "certificate", "version": 1}
@@ -74,6 +85,7 @@ class Certificate(Record):
     early: tuple[str, ...] = ()
     postponable: tuple[str, ...] = ()
     known: tuple[Known, ...] = ()
+    masked: tuple[Masked, ...] = ()
 
 
 def check_certificate(item: Certificate) -> None:

@@ -28,6 +28,7 @@ PARTS = [
     (advisory.Fix, "advisory", "properties/fixed_in/items"),
     (certificate.Table, "certificate", "properties/tables/items"),
     (certificate.Known, "certificate", "properties/known/items"),
+    (certificate.Masked, "certificate", "properties/masked/items"),
     (certificate.Interval, "certificate", "$defs/interval"),
     (migration_report.Step, "migrationreport", "properties/migrations/items"),
     (migration_report.Operation, "migrationreport", "properties/migrations/items/properties/operations/items"),

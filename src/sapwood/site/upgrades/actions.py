@@ -282,6 +282,7 @@ def _begun(
         "atomic": {alias: bool(found["atomic_ddl"]) for alias, found in databases.items()},
         "not_atomic": [migration.label for migration in plan.migrations if not migration.atomic],
         "known": [[row.id, row.model, row.field] for row in rehearsed.known] if rehearsed else [],
+        "masked": [f"{row.table}.{row.column}" for row in rehearsed.masked] if rehearsed else [],
         "predicted_downtime_s": rehearsed.predicted_downtime_s.to_dict() if rehearsed else None,
         "predicted_rollback_s": rehearsed.predicted_rollback_s.to_dict() if rehearsed else None,
         **plan.details,

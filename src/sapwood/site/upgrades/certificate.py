@@ -130,6 +130,7 @@ def issue(found: Rehearsal, folder: Path, *, now: dt.datetime) -> Path | None:
         early=found.early,
         postponable=found.postponable,
         known=tuple(Known(id=check_id, model=model, field=name) for check_id, model, name in sorted(found.known)),
+        masked=found.masked.certified() if found.masked else (),
     )
     document_bytes(certificate)  # refuses what a reader would refuse
     folder.mkdir(parents=True, exist_ok=True)

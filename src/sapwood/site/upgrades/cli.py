@@ -94,14 +94,15 @@ def preflight(*, subject: Path, asked: api.Asked, as_json: bool) -> None:
 @click.option(
     "--language", type=click.Choice([code for code, _name in settings.LANGUAGES]), help="Of the report's page."
 )
+@click.option("--mask", is_flag=True, help="Replace personal data in the copy before anything runs on it.")
 @asking
 @json_option
-def rehearse(*, subject: Path, report: Path, language: str | None, asked: api.Asked, as_json: bool) -> None:
+def rehearse(*, subject: Path, report: Path, language: str | None, mask: bool, asked: api.Asked, as_json: bool) -> None:
     """Run the upgrade of SUBJECT on a copy and judge it. Exit 3: no-go; 4: not known."""
     read = _read(subject, quiet=as_json)
     driver = api.driver_of(read)
     driver.require_rehearsal(read)
-    found = driver.rehearse(read, asked, _say(quiet=as_json))
+    found = driver.rehearse(read, dataclasses.replace(asked, masking=mask), _say(quiet=as_json))
     certificate = api.issue(found, report, now=system_clock().now())
     found.certificate = str(certificate.absolute()) if certificate else None
     paths = api.write_report(found, report, language=language or "")
@@ -110,6 +111,7 @@ def rehearse(*, subject: Path, report: Path, language: str | None, asked: api.As
         f"{found.verdict.value}: {found.reasons[0]}",
         *[f"  {reason}" for reason in found.reasons[1:]],
         f"downtime about {likely:.1f} s ({low:.1f} to {high:.1f}), way back about {found.restore_s:.1f} s",
+        *([f"masked: {len(found.masked.columns)} columns, see the report"] if found.masked else []),
         f"The report: {paths[1]}",
         *([f"The certificate, valid for 7 days: {certificate}"] if certificate else []),
     ]
@@ -156,6 +158,8 @@ def certificate(*, file: Path, subject: Path | None, as_json: bool) -> None:
         f"  downtime {downtime.low:g} to {downtime.high:g} s, way back {way_back.low:g} to {way_back.high:g} s",
         f"  from {found.issued_at:%Y-%m-%d %H:%M} to {found.expires_at:%Y-%m-%d %H:%M} UTC, Sapwood {found.sapwood}",
     ]
+    masked = ", ".join(f"{row.table}.{row.column}" for row in found.masked)
+    lines += [f"  masked in the copy: {masked}"] if masked else []
     data = {"holds": refusal is None, "refusal": refusal.as_dict() if refusal else None, "certificate": found.to_dict()}
     emit(data, lines, as_json=as_json, exit_code=Exit.BAD_NEWS if refusal else Exit.GOOD)
 

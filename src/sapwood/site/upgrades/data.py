@@ -101,6 +101,14 @@ class Fork:
 
 
 @dataclass(frozen=True)
+class Mask:
+    """How a copy is masked: rules by `table.column`, in which `*` may stand; with or without our own."""
+
+    rules: Mapping[str, str] = field(default_factory=dict)
+    defaults: bool = True
+
+
+@dataclass(frozen=True)
 class Subject:
     """What an operator wrote down about a deployment; paths are absolute."""
 
@@ -114,6 +122,7 @@ class Subject:
     technique: str
     packs: tuple[str, ...] = ()
     base_url: str = ""  # where the site answers, for checks that only read
+    mask: Mask = field(default_factory=Mask)
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     root: Path | None = None
     plugins_root: Path | None = None

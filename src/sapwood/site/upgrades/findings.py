@@ -61,6 +61,7 @@ def findings(report: Mapping[str, Any]) -> list[Finding]:
     failed = sorted(report["failures"], key=lambda row: (row["phase"] != "migrate", not row.get("half_done")))
     found = [_failure(row) for row in failed]
     wrong = [row for row in report["checks"] if row["verdict"] == "fail" and row.get("before") != "fail"]
+    wrong = [row for row in wrong if not row.get("masked")]  # what is not known speaks against nothing
     grouped = _by_cause(wrong)
     found += [_checks(kind, grouped[kind]) for kind in dict.fromkeys((*_KINDS.values(), PACKS, ODD)) if kind in grouped]
     problems = report.get("problems", [])
@@ -77,7 +78,8 @@ def findings(report: Mapping[str, Any]) -> list[Finding]:
 
 
 def _held(line: str, failed: Iterable[Mapping[str, Any]]) -> bool:
-    return any(row.get("held_back") and line.startswith(_label(row)) for row in failed)
+    labels = [_label(row) for row in failed if row.get("held_back") or row.get("masked")]
+    return any(line.startswith(label) for label in labels)
 
 
 def _label(row: Mapping[str, Any]) -> str:
@@ -93,11 +95,15 @@ def _failure(row: Mapping[str, Any]) -> Finding:
         title = _("A part of the rehearsal could not be run")
     elif row.get("held_back"):
         title = _("The migration %(name)s fails without what was held back") % {"name": name}
+    elif row.get("masked"):
+        title = _("The migration %(name)s fails on masked values") % {"name": name}
     elif row.get("half_done"):
         title = _("The migration %(name)s fails and leaves the database half converted") % {"name": name}
     else:
         title = _("The migration %(name)s fails") % {"name": name}
     why = _("Another migration had failed before it: this may be a consequence.") if row["after_failure"] else ""
+    if row.get("masked"):
+        why = _("With the real values it may do well. Rehearse without the mask where you may.")
     if row["phase"] == "migrate" and row["app"]:  # found again, because JSON holds it in English only
         half, held = bool(row.get("half_done")), bool(row.get("held_back"))
         then = say(remedy(row["error_code"], row["message"], half_done=half, held_back=held))

@@ -114,14 +114,16 @@ def rehearse(  # noqa: PLR0913 - what, where, for whom, and what is known alread
     plan: Plan | None = None,
     before: Preflight | None = None,
     about: Mapping[str, Any] | None = None,
+    masking: bool = False,
 ) -> Rehearsal:
     """Rehearse as the subject asks, on a copy or on samples; what it foretells is kept, and rests on what was kept."""
     by_samples = subject.technique == sampled.SAMPLE
     if by_samples:  # samples never say go, so nothing else makes their verdict worse
-        found = sampled.rehearse(subject, work=work, now=now, say=say)
+        found = sampled.rehearse(subject, work=work, now=now, masking=masking, say=say)
         found.before, found.about = before, about or {}
     else:
-        found = rehearsing.rehearse(subject, work=work, now=now, say=say, plan=plan, before=before, about=about)
+        given: dict[str, Any] = {"plan": plan, "before": before, "about": about, "masking": masking}
+        found = rehearsing.rehearse(subject, work=work, now=now, say=say, **given)
     return learn_and_keep(found, subject, work)
 
 

@@ -15,9 +15,11 @@ from sapwood.site.checks.data import Safety
 from sapwood.site.upgrades import suites
 from sapwood.site.upgrades.data import DatabaseUrl, PendingMigration, Side, Subject, Verdict
 from sapwood.site.upgrades.drivers.django import InsideError, ask
-from sapwood.site.upgrades.engines.base import Say, choose, engine_for, require_room, same_release
+from sapwood.site.upgrades.engines.base import Backup, Say, choose, engine_for, require_room, same_release
 from sapwood.site.upgrades.forecasting import Spread
 from sapwood.site.upgrades.isolation import Kind, described, probe
+from sapwood.site.upgrades.masking import worth
+from sapwood.site.upgrades.masking.masks import Masked, mask, meanings_of, prepare
 from sapwood.site.upgrades.planning import Plan, counted, make_plan
 from sapwood.site.upgrades.preflight import Outcome, Preflight
 from sapwood.site.upgrades.probing import Algorithms, any_blocks_writes, empty_copy
@@ -79,6 +81,7 @@ class Rehearsal:
     about: Mapping[str, Any] = field(default_factory=dict)
     subject_file: str = ""
     certificate: str | None = None
+    masked: Masked | None = None
 
     @property
     def downtime_s(self) -> float:
@@ -125,6 +128,7 @@ class Rehearsal:
             **self.about,
             "engines": self.plan.engines,
             "certificate": self.certificate,
+            "masking": worth.described(self.masked, self.migrations, self.checks) if self.masked else None,
             "next": self._next(),
         }
 
@@ -163,10 +167,12 @@ def rehearse(  # noqa: PLR0913 - what, where, for whom, and what is known alread
     plan: Plan | None = None,
     before: Preflight | None = None,
     about: Mapping[str, Any] | None = None,
+    masking: bool = False,
 ) -> Rehearsal:
     """Run the upgrade on a copy of the subject's database; the copy is removed, also after an error.
 
     `before` is what was looked at: what of it is about the plan counts in the verdict, the rest is only told.
+    With `masking`, personal data in the copy are replaced before anything of the subject runs on it.
     """
     suites.require(subject)
     with private_folder(work) as folder:
@@ -174,12 +180,18 @@ def rehearse(  # noqa: PLR0913 - what, where, for whom, and what is known alread
         planned = plan or make_plan(subject, folder / "plan")
         found = Rehearsal(subject.name, now, planned, subject_file=str(subject.path), before=before, about=about or {})
         require_room(folder, int(sum(map(_size, subject.databases.values())) * NO_SPACE_FACTOR))
+        meanings = prepare(subject, folder / "columns", say) if masking else {}
         with contextlib.ExitStack() as stack:
             say("copying the database")
             shadow = {
                 alias: stack.enter_context(_shadow(subject, url, folder / alias, found, say))
                 for alias, url in subject.databases.items()
             }
+            if masking:
+                found.masked = mask(subject, shadow, meanings, folder, say)
+            # A real backup would bring the real values back: what is taken back then is the masked copy.
+            early = shadow if masking else {}
+            backups = {alias: _backed_up(url, folder / f"{alias}-backup", found, say) for alias, url in early.items()}
             found.probes = {
                 alias: stack.enter_context(empty_copy(url, folder / f"{alias}-probe")) for alias, url in shadow.items()
             }
@@ -204,9 +216,13 @@ def rehearse(  # noqa: PLR0913 - what, where, for whom, and what is known alread
                 found.check_s += sum(row["seconds"] for row in last.rows if row["safety"] == Safety.S0)
             broken = any(row["phase"] == "migrate" for row in found.failures)
             found.checks = [{**row, "after_failure": broken} for row in judged(found.known, after)]
+            if found.masked is not None:
+                meanings = meanings_of(subject, subject.target, folder / "columns")
+                found.checks = found.masked.marked(found.checks, meanings)
             say("measuring the way back")
             for alias, url in subject.databases.items():
-                _way_back(url, shadow[alias], folder / f"{alias}-backup", found, say)
+                backup = backups[alias] if masking else _backed_up(url, folder / f"{alias}-backup", found, say)
+                _way_back(backup, shadow[alias], found, say)
         verdict_of(found)
         found.untested += [
             f"the rows of the database {alias}: only its migrations ran" for alias in shadow if alias != "default"
@@ -299,7 +315,7 @@ def _migrate(
     began, running = time.perf_counter(), "the settings"
     try:
         failed = [_label(row)[:-2] for row in found.failures if row["app"]] if alias == "default" else []
-        part |= {"alias": alias, "failed": failed}
+        part |= {"alias": alias, "failed": failed, "masked": found.masked.names[alias] if found.masked else {}}
         for answer in ask(subject, subject.target, "migrate", databases=shadow, scratch=scratch, **part):
             event, label = answer["event"], f"{answer.get('app')}.{answer.get('name')}"
             if event == "started":
@@ -307,6 +323,8 @@ def _migrate(
                 say(f"migrating {label} ({answer['number']} of {len(classes)})")
             elif event == "alive":
                 say(f"still migrating {running}")
+            elif event == "finished" and found.masked:
+                found.masked.names[alias] = answer["masked"]
             elif event == "held":
                 found.untested.append(f"{running} wanted the {answer['wanted']}, which was held back")
             elif event in {"done", "failed", "skipped"}:
@@ -319,7 +337,7 @@ def _migrate(
                 row |= {"database": alias, "tables": named(statements)}
                 found.migrations.append({**NOT_MEASURED, **row})
                 if event == "failed":
-                    names = ("app", "name", "statement", "error_code", "after_failure", "held_back")
+                    names = ("app", "name", "statement", "error_code", "after_failure", "held_back", "masked_reads")
                     failure = {name: answer.get(name) for name in names}
                     blockers = blockers_of(shadow[alias]) if failure["error_code"] in LOCK_WAITS else []
                     message = "; ".join([answer["message"], *map(holder_words, blockers)])
@@ -327,6 +345,7 @@ def _migrate(
                     takes_back = found.plan.target["databases"][alias]["atomic_ddl"] and (known is None or known.atomic)
                     half = len(statements) > 1 and not takes_back
                     held = bool(failure["held_back"])
+                    failure["masked"] = worth.may_explain(failure, answer["message"])
                     what = remedy(failure["error_code"], answer["message"], half_done=half, held_back=held)
                     more = {"remedy": what, "message": message, "blockers": blockers, "half_done": half}
                     found.failures.append({"phase": "migrate", **failure, **more})
@@ -398,24 +417,36 @@ def new_failures(known: Known, after: Iterable[Mapping[str, Any]]) -> Iterator[d
     return (row for row in judged(known, after) if row["verdict"] == "fail" and row["before"] != "fail")
 
 
-def _way_back(url: DatabaseUrl, shadow: DatabaseUrl, folder: Path, found: Rehearsal, say: Say) -> None:
-    """Back up the subject, and take its upgraded copy back to that: what the button would do, timed."""
-    engine = engine_for(url)
+def _backed_up(url: DatabaseUrl, folder: Path, found: Rehearsal, say: Say) -> Backup | None:
+    """A backup as the button makes it, timed; that there can be none is a finding, not an end."""
     try:
-        backup = engine.backup(url, folder, say)
-        found.backup_s += backup.seconds
-        found.restore_s += engine.restore(backup, shadow, say)
-    except SapwoodError as error:  # no way back is a finding, not an end
+        backup = engine_for(url).backup(url, folder, say)
+    except SapwoodError as error:
+        found.failures.append(_broken("way back", error))
+        return None
+    found.backup_s += backup.seconds
+    return backup
+
+
+def _way_back(backup: Backup | None, shadow: DatabaseUrl, found: Rehearsal, say: Say) -> None:
+    """Take the upgraded copy back to a backup: what the button would do, timed."""
+    try:
+        found.restore_s += engine_for(shadow).restore(backup, shadow, say) if backup else 0.0
+    except SapwoodError as error:
         found.failures.append(_broken("way back", error))
 
 
 def verdict_of(found: Rehearsal) -> None:
     """Conclude, the weightiest reason first."""
     # A migration that failed for want of what was held back may do well in production: that is not known.
-    held = [row for row in found.failures if row.get("held_back")]
+    held = [row for row in found.failures if row.get("held_back") or row.get("masked")]
     sure = [row for row in found.failures if row not in held and not (held and row["after_failure"])]
     reasons = [f"{row['phase']}: {_label(row)}{row['message']}" for row in sure]
     new = [row for row in found.checks if row["verdict"] == "fail" and row["before"] != "fail"]
+    if found.masked is not None:
+        found.doubts += worth.doubts(found.migrations, new)
+        found.untested += worth.untested(found.masked)
+        new = [row for row in new if not row["masked"]]
     new.sort(key=lambda row: WEIGHTS.index(row["id"]) if row["id"] in WEIGHTS else len(WEIGHTS))
     reasons += suites.bounded(new)
     reasons += [f"{problem['code']}: {problem['message']}" for problem in found.plan.problems]
@@ -428,8 +459,8 @@ def verdict_of(found: Rehearsal) -> None:
         found.untested += [f"not held back: {what}" for what in found.isolation["not_held"]]
     if held and not sure and not found.plan.problems:
         found.verdict = Verdict.UNKNOWN
-        found.reasons = [f"{_label(row)}what it does outside the database was held back, and it failed" for row in held]
-        found.reasons += reasons
+        found.reasons = [f"{_label(row)}{_why_open(row)}, and it failed" for row in held]
+        found.reasons += [*reasons, *found.doubts]
     elif reasons:
         found.verdict, found.reasons = Verdict.NO_GO, reasons
     elif found.doubts:
@@ -443,3 +474,9 @@ def verdict_of(found: Rehearsal) -> None:
 
 def _label(row: Mapping[str, Any]) -> str:
     return f"{row['app']}.{row['name']}: " if row["app"] else ""
+
+
+def _why_open(row: Mapping[str, Any]) -> str:
+    if row.get("held_back"):
+        return "what it does outside the database was held back"
+    return f"it works on masked values ({', '.join(row['masked_reads'])})"

@@ -101,6 +101,7 @@ def _context(report: Mapping[str, Any]) -> dict[str, Any]:
         "technique": _technique(report["shadow_technique"]),
         "basis": basis(report),
         "samples": [_sample(row) for row in report.get("samples", [])],
+        "masking": _masking(report.get("masking")),
     }
 
 
@@ -116,6 +117,15 @@ def _verdict(verdict: Verdict) -> tuple[str, str]:
         Verdict.NO_GO: (_("No-go"), _("Do not upgrade: it would fail, or the site would be broken afterwards.")),
         Verdict.UNKNOWN: (_("Not known"), _("Do not count on it: something that matters could not be found out.")),
     }[verdict]
+
+
+def _masking(masking: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What was masked, with a level and a word for how far each kind of result holds."""
+    if not masking:
+        return None
+    words = {"holds": ("good", _("holds")), "partly": ("unknown", _("in part")), "open": ("unknown", _("not known"))}
+    holds = [(*words.get(one["how"], words["open"]), one["why"]) for one in masking["holds"]]
+    return {**masking, "holds": holds}
 
 
 def _step(step: str) -> str:

@@ -4,6 +4,7 @@ Whoever holds the web process can write requests, and nothing more: what is run 
 account owns, and which the worker, as that account, reads again before it acts.
 """
 
+import dataclasses
 import datetime as dt
 import logging
 import os
@@ -238,7 +239,9 @@ def newest_go(place: str) -> RehearsalRecord | None:
 
 
 def _rehearse(row: Request, subject: Subject, ctx: JobContext, again: bool) -> Mapping[str, Any]:  # noqa: ARG001, FBT001
-    found = driver_of(subject).rehearse(subject, _asked(row, ctx), _teller(ctx, PARTS))
+    masking = bool(row.options.get("mask"))
+    asked = dataclasses.replace(_asked(row, ctx), masking=masking)
+    found = driver_of(subject).rehearse(subject, asked, _teller(ctx, PARTS + masking))
     folder = work_folder() / "reports" / str(row.uuid)
     path = issue(found, folder, now=ctx.now())
     found.certificate = str(path) if path else None

@@ -58,7 +58,13 @@ class Sample:
 
 
 def rehearse(
-    subject: Subject, *, work: Path, now: dt.datetime, say: Say = lambda _line: None, shares: Sequence[float] = SHARES
+    subject: Subject,
+    *,
+    work: Path,
+    now: dt.datetime,
+    say: Say = lambda _line: None,
+    shares: Sequence[float] = SHARES,
+    masking: bool = False,
 ) -> Rehearsal:
     """Run the upgrade on samples of the subject's databases, which are removed, also after an error."""
     suites.require(subject)
@@ -80,7 +86,7 @@ def rehearse(
                     subject, databases=sample.urls, technique=technique, packs=subject.packs if last else ()
                 )
                 with contextlib.nullcontext() if last else contextlib.suppress(SapwoodError):
-                    found = rehearsing.rehearse(derived, work=work, now=now, say=say)
+                    found = rehearsing.rehearse(derived, work=work, now=now, masking=masking, say=say)
                     samples[number - 1] = dataclasses.replace(sample, found=found)
             whole = _conclude(subject, samples)
             whole.doubts += _other_servers(subject, samples[-1].urls)

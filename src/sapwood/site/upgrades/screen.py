@@ -78,12 +78,14 @@ KINDS: Final = {
 # What a rehearsal says on its way: the beginning of its English line, and the words of the page.
 LINES: Final = (
     ("reading both environments", gettext_lazy("Reading both environments")),
+    ("reading what the columns mean", gettext_lazy("Reading what the columns mean")),
     ("copying the site", gettext_lazy("Copying the site")),
     ("copying", gettext_lazy("Copying the database")),
     ("sampling", gettext_lazy("Drawing samples of the rows")),
     ("rehearsing sample", gettext_lazy("Rehearsing on the next sample")),
     ("backing up the copy", gettext_lazy("Backing up the copy, as the button would")),
     ("running", gettext_lazy("Running Tutor's own steps on the copy")),
+    ("masking", gettext_lazy("Masking personal data in the copy")),
     ("checking", gettext_lazy("Checking the rows of every model")),
     ("serving the application", gettext_lazy("Serving the application on the copy")),
     ("running the pack", gettext_lazy("Running the packs of checks")),
@@ -178,6 +180,7 @@ def report(document: Mapping[str, Any]) -> dict[str, Any]:
         "size": document["shadow"]["bytes"],
         "technique": document["shadow_technique"],
         "isolated": document["isolation"] in {"namespaces", "containers"},
+        "masked": [f"{row['table']}.{row['column']}" for row in (document.get("masking") or {}).get("columns", [])],
         "timeline": timeline(document["steps"]) if document.get("steps") else None,
         "findings": findings(document),
         "basis": basis(document),

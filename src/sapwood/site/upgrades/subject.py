@@ -8,7 +8,8 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sapwood.core.errors import SapwoodError
-from sapwood.site.upgrades.data import DatabaseUrl, Fork, Hook, Side, Subject
+from sapwood.site.upgrades.data import DatabaseUrl, Fork, Hook, Mask, Side, Subject
+from sapwood.site.upgrades.masking.rules import RULES
 
 MAX_SUBJECT_BYTES = 1_000_000
 MAX_NAME = 200
@@ -26,7 +27,7 @@ _VENDORS: Final = {
 }
 _TOP: Final = {
     "name", "driver", "settings", "pythonpath", "database_url", "databases",
-    "current", "target", "automatic", "shadow", "checks", "hooks", "facts", "fork", "forks",
+    "current", "target", "automatic", "shadow", "checks", "hooks", "facts", "fork", "forks", "mask",
 }  # fmt: skip
 _SIDE: Final = {"python", "settings", "requirements", "exclude_newer", "release"}
 _FORK: Final = {"repo", "upstream", "target", "head"}
@@ -74,6 +75,7 @@ def read_subject(path: Path) -> Subject:
         technique=technique,
         packs=_texts(checks, "packs", "checks."),
         base_url=_address(checks),
+        mask=_mask(raw, here),
         hooks=_hooks(raw),
         automatic=_automatic(raw, here, settings),
         facts=here / facts if (facts := _text(raw, "facts", "", "")) else None,
@@ -257,6 +259,36 @@ def _forks(raw: Mapping[str, Any], here: Path) -> Iterator[Fork]:
         yield Fork(here / named["repo"], named["upstream"], named["target"], named["head"])
 
 
+def _mask(raw: Mapping[str, Any], here: Path) -> Mask:
+    """Rules of the file itself, then those of the files that it names, which yield to them."""
+    table = _table(raw, "mask")
+    _known(table, {"rules", "defaults", "include"}, "mask.")
+    defaults = table.get("defaults", True)
+    if not isinstance(defaults, bool):
+        raise SubjectError("mask.defaults must be true or false", hint="Without it, it is true.")
+    rules = dict(_rules(table, "mask."))
+    for name in _texts(table, "include", "mask."):
+        more = _load(here / name)
+        _known(more, {"rules"}, f"{name}: ")
+        rules |= {key: rule for key, rule in _rules(more, f"{name}: ") if key not in rules}
+    return Mask(rules, defaults)
+
+
+def _rules(table: Mapping[str, Any], place: str) -> Iterator[tuple[str, str]]:
+    """`"table.column" = "rule"`, or the columns under a table of their own."""
+    waiting = list(reversed(list(_table(table, "rules", place).items())))
+    while waiting:
+        key, rule = waiting.pop()
+        if isinstance(rule, Mapping):
+            waiting += [(f"{key}.{name}", one) for name, one in reversed(list(rule.items()))]
+            continue
+        if "." not in key or not key.isprintable():
+            raise SubjectError(f"{place}rules.{key} names no column", hint='Write "table.column" = "rule".')
+        if not isinstance(rule, str) or rule not in RULES:
+            raise SubjectError(f"{place}rules.{key} cannot be {rule!r}", hint=f"One of: {', '.join(RULES)}.")
+        yield key, rule
+
+
 def _hooks(raw: Mapping[str, Any]) -> dict[str, Hook]:
     table = _table(raw, "hooks")
     _known(table, HOOKS, "hooks.")
@@ -292,10 +324,10 @@ def _one_of(value: str, known: Iterable[str], key: str) -> None:
         raise SubjectError(f"{key} cannot be {value!r}", hint=f"One of: {', '.join(known)}.")
 
 
-def _table(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _table(raw: Mapping[str, Any], key: str, place: str = "") -> Mapping[str, Any]:
     value = raw.get(key, {})
     if not isinstance(value, Mapping):
-        raise SubjectError(f"{key} must be a table", hint=f"Write [{key}] on a line of its own.")
+        raise SubjectError(f"{place}{key} must be a table", hint=f"Write [{place}{key}] on a line of its own.")
     return value
 
 

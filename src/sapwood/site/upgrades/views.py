@@ -132,7 +132,8 @@ def look(request: HttpRequest, place: str) -> HttpResponse:
 @permission_required(REHEARSE)
 def begin(request: HttpRequest, place: str) -> HttpResponse:
     """Have the worker rehearse; what somebody answers for is kept."""
-    return _asked(request, place, Kind.REHEARSE, "upgrades:rehearse", {"waivers": _waivers(request)})
+    options = {"waivers": _waivers(request), "mask": "mask" in request.POST}
+    return _asked(request, place, Kind.REHEARSE, "upgrades:rehearse", options)
 
 
 @require_POST

@@ -36,6 +36,7 @@ class Asked:
     to: str | None = None
     catalogue: Path | None = None
     waivers: Mapping[str, str] = field(default_factory=dict)
+    masking: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ __all__ = ["InsideError", "Served", "ask", "each", "one", "serving"]
 
 INSIDE = Path(__file__).with_name("inside.py")
 LOCK_WAIT_S = 10  # MariaDB's own is a day; who waits for a table's lock makes everybody wait who comes after
-LOOKING = {"configuration", "facts", "installed", "plan", "preflight", "relations", "tables"}
+LOOKING = {"columns", "configuration", "facts", "installed", "plan", "preflight", "relations", "tables"}
 
 
 def ask(

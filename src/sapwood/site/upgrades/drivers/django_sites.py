@@ -105,6 +105,7 @@ class DjangoDriver(Driver):
             plan=found.require_plan(),
             before=found.before,
             about=found.about(),
+            masking=asked.masking,
         )
 
     @override

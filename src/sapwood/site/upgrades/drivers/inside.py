@@ -649,6 +649,42 @@ def points(model: Any) -> Any:
             yield model._meta.db_table, field.column, target.model._meta.db_table, target.column
 
 
+def columns(_request: dict[str, Any], answers: Answers) -> None:
+    """What the models say about each column: which kind of field it is, and what Django itself uses it for."""
+    from django.apps import apps
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.contrib.sessions.base_session import AbstractBaseSession
+
+    found = []
+    for model in apps.get_models(include_auto_created=True):
+        meta = model._meta
+        if meta.proxy:
+            continue
+        roles: dict[str, str] = {}
+        if issubclass(model, AbstractBaseUser):
+            roles = {getattr(model, "EMAIL_FIELD", ""): "user's address", "password": "user's password"}
+            roles[str(getattr(model, "USERNAME_FIELD", ""))] = "user's name"
+        elif issubclass(model, AbstractBaseSession):
+            roles = {"session_key": "session", "session_data": "session"}
+        elif meta.label == "admin.LogEntry":
+            roles = {"object_repr": "log", "change_message": "log"}
+        for field in meta.local_concrete_fields:
+            to = getattr(field, "target_field", None) if field.remote_field else None
+            found.append(
+                {
+                    "table": meta.db_table,
+                    "column": field.column,
+                    "model": meta.label,
+                    "field": field.name,
+                    "classes": [one.__name__ for one in type(field).__mro__[:-2]],
+                    "role": roles.get(field.name, ""),
+                    "choices": bool(field.choices),
+                    "to": [to.model._meta.db_table, to.column] if to is not None else None,
+                }
+            )
+    answers.say("columns", columns=found)
+
+
 def executor_for(alias: str) -> Any:
     from django.db import connections
     from django.db.migrations.executor import MigrationExecutor
@@ -910,7 +946,8 @@ READS = r"\s*(SELECT|SHOW|SET|EXPLAIN|DESCRIBE|PRAGMA|SAVEPOINT|RELEASE|ROLLBACK
 class Meter:
     """Times every statement of one migration; keeps the slowest, without the values in them."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
         self.sql_s = 0.0
         self.statements = 0
         self.changes = 0
@@ -933,6 +970,7 @@ class Meter:
                 and len(self.ddl) < DDL
             ):
                 self.ddl.append(inlined(str(sql), params))
+            self.watch.statement(str(sql))
 
 
 def inlined(sql: str, params: Any) -> str:
@@ -944,11 +982,83 @@ def inlined(sql: str, params: Any) -> str:
     return sql[:MAX_DDL]
 
 
+class Watch:
+    """Which columns with masked values a migration changes, tests or reads; renamed ones are followed."""
+
+    def __init__(self, masked: dict[str, list[str]]) -> None:
+        self.tables = {table: set(names) for table, names in masked.items()}
+        self.found: set[str] = set()
+        self.known: set[str] = set()
+        self.reading = False
+
+    def begin(self, migration: Any, state: Any) -> None:
+        """Look at what a migration declares, before it runs."""
+        self.found, self.known = set(), set()
+        operations = list(flat(migration.operations)) if self.tables else []
+        # What is no operation of Django's own, or runs code, is judged by its statements.
+        self.reading = any(
+            type(one).__name__ in {"RunPython", "RunSQL"} or not type(one).__module__.startswith("django.")
+            for one in operations
+        )
+        for operation in operations:
+            name = getattr(operation, "model_name", None) or getattr(operation, "name", None) or ""
+            model = state.models.get((migration.app_label, str(name).lower()))
+            table = model and (model.options.get("db_table") or model.app_label + "_" + model.name.lower())
+            if table in self.tables:
+                self.found |= {table + "." + column for column in declared(operation, model) & self.tables[table]}
+
+    def statement(self, sql: str) -> None:
+        """Look at a statement that ran; the same one again says nothing new."""
+        if not self.tables or sql in self.known:
+            return
+        if len(self.known) < DDL:
+            self.known.add(sql)
+        plain = re.sub('[`"]', "", sql)
+        for old, new in re.findall(r"(?:ALTER TABLE|RENAME TABLE|,)\s*([\w.]+) (?:RENAME )?TO ([\w.]+)", plain):
+            if old in self.tables:
+                self.tables.setdefault(new, set()).update(self.tables[old])
+        for table, old, new in re.findall(r"ALTER TABLE (\S+) (?:RENAME COLUMN|CHANGE) (\S+) (?:TO )?(\S+)", plain):
+            if old in self.tables.get(table, ()):
+                self.tables[table].add(new)
+        if self.reading and " new__" not in plain:  # not the copy that Django makes of a table of SQLite's
+            words = set(re.findall(r"\w+", plain))
+            for table in words & set(self.tables):
+                self.found |= {table + "." + column for column in words & self.tables[table]}
+
+
+def declared(operation: Any, model: Any) -> set[str]:
+    """The columns whose values an operation puts to a test: another type, collation or uniqueness, or a constraint."""
+    fields = dict(model.fields)
+    kind = type(operation).__name__
+    if kind == "AlterField":
+        old, new = fields.get(operation.name), operation.field
+        if old is None or tested(old) == tested(new):
+            return set()
+        return {column_of(operation.name, old)}
+    if kind == "AlterUniqueTogether":
+        before = {tuple(group) for group in model.options.get("unique_together") or ()}
+        names = {name for group in operation.unique_together or () if tuple(group) not in before for name in group}
+    elif kind == "AddConstraint":
+        names = set(re.findall(r"\w+", repr(operation.constraint)))
+    else:
+        return set()
+    return {column_of(name, field) for name, field in fields.items() if name in names}
+
+
+def tested(field: Any) -> tuple[Any, ...]:
+    return field.get_internal_type(), field.unique, getattr(field, "db_collation", None)
+
+
+def column_of(name: str, field: Any) -> str:
+    return str(field.db_column or (name + "_id" if field.remote_field and not field.many_to_many else name))
+
+
 def migrate(request: dict[str, Any], answers: Answers) -> None:
     """Run what is pending, one migration at a time; after a failure go on with what does not depend on it.
 
     `only` names the migrations to run, without which everything runs; `failed` those that did not; `stop` ends the run
-    at the first failure; `signals` is False for a part of an upgrade that another part follows.
+    at the first failure; `signals` is False for a part of an upgrade that another part follows. `masked` names the
+    columns whose values are not the real ones, by table.
     """
     from django.core.management.sql import emit_post_migrate_signal, emit_pre_migrate_signal
 
@@ -969,6 +1079,7 @@ def migrate(request: dict[str, Any], answers: Answers) -> None:
     if signals:
         emit_pre_migrate_signal(0, False, alias, apps=state.apps, plan=[(one, False) for one in pending])
     answers.say("ready", pending=len(pending), state_s=time.perf_counter() - began)
+    watch = Watch(request.get("masked") or {})
     failed: set[tuple[str, ...]] = {tuple(label.split(".", 1)) for label in request.get("failed", [])}
     for number, migration in enumerate(pending, 1):
         key = (migration.app_label, migration.name)
@@ -978,7 +1089,8 @@ def migrate(request: dict[str, Any], answers: Answers) -> None:
             answers.say("skipped", **name)
             continue
         answers.say("started", **name)
-        meter, began, held = Meter(), time.perf_counter(), len(HELD)
+        watch.begin(migration, state)
+        meter, began, held = Meter(watch), time.perf_counter(), len(HELD)
         try:
             with connection.execute_wrapper(meter):
                 state = executor.apply_migration(state, migration)
@@ -987,6 +1099,7 @@ def migrate(request: dict[str, Any], answers: Answers) -> None:
                 "failed",
                 after_failure=bool(failed),
                 held_back=len(HELD) > held or was_held(error),
+                masked_reads=sorted(watch.found),
                 **dict(name, **failure(error, meter, began)),
             )
             failed.add(key)
@@ -1005,13 +1118,15 @@ def migrate(request: dict[str, Any], answers: Answers) -> None:
             statements=meter.statements,
             ddl=meter.ddl,
             slowest=[{"seconds": seconds, "sql": sql} for seconds, sql in meter.slowest],
+            masked_reads=sorted(watch.found),
             after_failure=bool(failed),
             **name,
         )
     began = time.perf_counter()
     if signals and not failed:
         emit_post_migrate_signal(0, False, alias, apps=state.apps, plan=[(one, False) for one in pending])
-    answers.say("finished", failed=len(failed), post_s=time.perf_counter() - began)
+    masked = {table: sorted(names) for table, names in watch.tables.items()}
+    answers.say("finished", failed=len(failed), post_s=time.perf_counter() - began, masked=masked)
 
 
 def failure(error: Exception, meter: Meter, began: float) -> dict[str, Any]:
@@ -1463,6 +1578,7 @@ VERBS = {
     "relations": relations,
     "configuration": configuration,
     "installed": installed,
+    "columns": columns,
     "preflight": preflight,
     "plan": plan,
     "migrate": migrate,

@@ -15,6 +15,7 @@ from typing import Any, Final
 from typing_extensions import override
 
 from sapwood.core.clock import Clock
+from sapwood.core.errors import UsageError
 from sapwood.formats.canonical import canonical_bytes, sha256_hex
 from sapwood.formats.catalogue import Catalogue, find_line, find_release, shipped_release
 from sapwood.formats.exposure import Leg, Standing, find_way, stand
@@ -133,6 +134,11 @@ class TutorDriver(Driver):
 
     @override
     def rehearse(self, subject: Subject, asked: Asked, say: Say) -> Rehearsal:
+        if asked.masking:
+            raise UsageError(
+                "The copy of a Tutor site cannot be masked yet",
+                hint="Rehearse it without --mask, on a machine that may see its data.",
+            )
         require_engine()
         say("reading both environments")
         seen = _look(subject, asked)

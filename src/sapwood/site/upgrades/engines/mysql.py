@@ -17,7 +17,7 @@ import socket as sockets
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -82,6 +82,7 @@ NUMBERS: Final = {
     "timestamp",
 }
 SHORT_BYTES: Final = 1024
+NO_CHANGES: Final[Mapping[str, Callable[[Any], Any]]] = {}
 
 
 class MySQL:
@@ -287,6 +288,7 @@ def _said(error: BaseException) -> str:
 
 
 def quoted(name: str) -> str:
+    """A name as SQL has it."""
     return "`" + name.replace("`", "``") + "`"
 
 
@@ -534,7 +536,7 @@ def _dump(url: DatabaseUrl, folder: Path, say: Say) -> None:
                 hint="Nothing was changed; check its account's rights and the disk.",
             )
     for table in floats:
-        _dump_exactly(url, table, folder / "rows" / f"{_hashed(table)}.sql")
+        write_rows(url, table, folder / "rows" / f"{_hashed(table)}.sql")
 
 
 def _hashed(table: str) -> str:
@@ -560,8 +562,13 @@ def _share_out(lines: Iterable[bytes], folder: Path) -> None:
             file.close()
 
 
-def _dump_exactly(url: DatabaseUrl, table: str, path: Path) -> None:
-    """Rows of a table with FLOAT columns, which a dump writes with six digits: here as doubles, which hold them all."""
+def write_rows(
+    url: DatabaseUrl, table: str, path: Path, changes: Mapping[str, Callable[[Any], Any]] = NO_CHANGES
+) -> None:
+    """Rows of a table as statements, each value as `changes` has it.
+
+    FLOAT, which a dump writes with six digits, is written as doubles, which hold them all.
+    """
     kinds = _all(
         url,
         "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s"
@@ -570,16 +577,26 @@ def _dump_exactly(url: DatabaseUrl, table: str, path: Path) -> None:
         table,
     )
     names = [quoted(name) for name, _kind in kinds]
+    changed = [(place, changes[name]) for place, (name, _kind) in enumerate(kinds) if name in changes]
     wanted = [f"{quoted(name)} + 0e0" if kind == "float" else quoted(name) for name, kind in kinds]
-    with connected(url) as connection, path.open("wb") as file:
+    with connected(url) as connection, path.open("ab") as file:
         connection.decoders = {}
         with connection.cursor(SSCursor) as cursor:
             cursor.execute(f"SELECT {', '.join(wanted)} FROM {quoted(table)}")  # noqa: S608 - quoted
             binary = [is_binary(field) for field in cursor._result.fields]  # noqa: SLF001 - PyMySQL's only way to the charset
             while rows := cursor.fetchmany(200):
-                lines = (", ".join(map(literal, row, binary)) for row in rows)
+                lines = (", ".join(map(literal, _changed(row, changed), binary)) for row in rows)
                 text = f"INSERT INTO {quoted(table)} ({', '.join(names)}) VALUES ({'), ('.join(lines)});\n"  # noqa: S608
                 file.write(text.encode("utf-8", "surrogateescape"))
+
+
+def _changed(row: tuple[Any, ...], changes: Sequence[tuple[int, Callable[[Any], Any]]]) -> Sequence[Any]:
+    if not changes:
+        return row
+    other = list(row)
+    for place, change in changes:
+        other[place] = change(other[place])
+    return other
 
 
 def is_binary(field: Any) -> bool:
@@ -615,16 +632,16 @@ def _load(source: Path, url: DatabaseUrl, say: Say) -> None:
     with option_file(url) as defaults:
         argv = [str(client), f"--defaults-file={defaults}", "--default-character-set=utf8mb4", url.name]
         say("loading the definitions")
-        _feed(argv, source / "1-tables.sql")
+        feed(argv, source / "1-tables.sql")
         files = sorted((source / "rows").glob("*.sql"), key=lambda path: -path.stat().st_size)
         say(f"loading the rows of {len(files)} tables")
         with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
-            for _done in pool.map(lambda path: _feed(argv, path, rows=True), files):
+            for _done in pool.map(lambda path: feed(argv, path, rows=True), files):
                 pass
-        _feed(argv, source / "3-triggers.sql")
+        feed(argv, source / "3-triggers.sql")
 
 
-def _feed(argv: Sequence[str], path: Path, *, rows: bool = False) -> None:
+def feed(argv: Sequence[str], path: Path, *, rows: bool = False) -> None:
     """Give one file to the client. Rows go in one transaction, which lets InnoDB build their indexes in bulk."""
     first = f"{SESSION};\nSET autocommit=0;\n" if rows else f"{SESSION};\n"
     process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

@@ -280,6 +280,7 @@ def _said(error: psycopg.Error) -> str:
 
 
 def label(schema: str, name: str) -> str:
+    """A table as reports name it."""
     return name if schema == "public" else f"{schema}.{name}"
 
 
