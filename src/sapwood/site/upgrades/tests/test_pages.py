@@ -122,6 +122,17 @@ def test_plan_rehearsal_and_certificate_by_the_pages(alice, site):
     assert [notice.kind for notice in api.notices(record.request.asked_at)] == ["rehearsed"]
 
 
+def test_what_was_masked_in_the_copy_is_named_until_the_button(alice, site):
+    assert "Mask personal data in the copy" in alice.get(at("rehearse", site)).text
+    alice.post(at("begin", site), {"mask": "on"})
+    work()
+    record = RehearsalRecord.objects.latest("pk")
+    assert (record.verdict, record.request.state) == ("go", State.DONE), record.request.error
+    rehearsal = reverse("upgrades:rehearsal", args=[record.request.uuid])
+    for page in (rehearsal, at("certificate", site), at("press", site)):
+        assert "auth_user.email" in alice.get(page).text
+
+
 def test_the_button_and_the_way_back_by_the_pages(alice, site):
     record = rehearsed(alice, site)
     assert "Upgrade now" in alice.get(at("press", site)).text

@@ -6,7 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from sapwood.formats.phrase import Phrase
 from sapwood.site.upgrades.findings import findings
+from sapwood.site.upgrades.masking import worth
 from sapwood.site.upgrades.remedies import DUPLICATE, HALF_DONE, HELD_BACK, LOCKED, OTHER, TOO_LONG, remedy
 from sapwood.site.upgrades.report import page_of
 from sapwood.site.upgrades.sizes import named, spread, table_rows
@@ -270,3 +272,36 @@ def test_growth_is_told_for_tables_that_one_migration_alone_changed():
         ([], None, None, "it names no table"),
         ([], None, None, "it did not run"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "In part"), ("es-419", "Lo que se enmascaró"), ("ar", "ما قُنّع")],
+)
+def test_what_was_masked_and_how_far_results_hold_is_said_in_every_language(report, language, said):
+    column = {"database": "default", "table": "shop_order", "column": "email", "rule": "email", "rows": 1200}
+    masking = {
+        "seconds": 1.0,
+        "columns": [column | {"why": Phrase("its name"), "unchanged": 0, "unique": True}],
+        "left": [{"database": "default", "column": "shop_order.gender", "why": Phrase("its name")}],
+        "not_found": ["shop_nobody.name"],
+        "reads": [{"migration": "shop.0003_code", "columns": ["shop_order.email"]}],
+        "checks": ["shop.Order.email"],
+        "holds": [{"what": what, "how": how, "why": why} for what, how, why in (*worth.KEPT, worth.READS)],
+    }
+    text = words(page_of(report | {"masking": masking}, language))
+    assert said.lower() in text.lower()
+    for name in ("shop_order.email", "shop_order.gender", "shop_nobody.name", "shop.0003_code", "shop.Order.email"):
+        assert name in text
+    if language != "en":
+        assert worth.READS[2] not in text
+    assert "shop_order.email" not in words(page_of(report | {"masking": None}, language))
+
+
+def test_a_failure_on_masked_values_says_that_it_may_do_well_with_real_ones(report):
+    failure = report["failures"][0] | {"masked": True, "masked_reads": ["shop_order.email"], "half_done": False}
+    marked = [row | {"masked": True} for row in report["checks"]]
+    found = findings(report | {"verdict": "unknown", "failures": [failure], "checks": marked})
+    assert found[0].title == "The migration shop.0003_code fails on masked values"
+    assert "With the real values it may do well" in found[0].why
+    assert not [one for one in found if one.title.startswith("Rows of")]

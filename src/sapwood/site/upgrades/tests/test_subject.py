@@ -2,7 +2,7 @@
 
 import pytest
 
-from sapwood.site.upgrades.data import Fork, Hook
+from sapwood.site.upgrades.data import Fork, Hook, Mask
 from sapwood.site.upgrades.subject import SubjectError, read_subject
 
 GOOD = """
@@ -54,6 +54,21 @@ def test_a_subject_is_read_whole(read, tmp_path):
     assert subject.technique == "physical"
 
 
+def test_rules_of_a_mask_may_stand_in_a_file_of_their_own(read, tmp_path):
+    (tmp_path / "more.toml").write_text('[rules]\n"people.email" = "text"\n[rules.people]\nnote = "text"\n')
+    text = (
+        GOOD
+        + '[mask]\ndefaults = false\ninclude = ["more.toml"]\n[mask.rules]\n"people.email" = "email"\n"*.ip" = "ip"\n'
+    )
+    mask = read(text).mask
+    assert mask.rules == {"people.email": "email", "*.ip": "ip", "people.note": "text"}
+    assert not mask.defaults
+    assert read(GOOD).mask == Mask({}, defaults=True)
+    (tmp_path / "more.toml").write_text("[other]\n")
+    with pytest.raises(SubjectError, match=r"more\.toml: other is not a key"):
+        read(text)
+
+
 def test_a_socket_stands_behind_the_address_and_nothing_else_does(read, tmp_path):
     old = "mysql://root:hush@127.0.0.1:33306/campus"
     url = read(GOOD.replace(old, "mysql://root:hush@/campus?socket=/run/Mysqld.sock")).databases["default"]
@@ -92,6 +107,11 @@ def test_a_password_is_not_shown(read):
         ('name = "campus"', 'name = "cam\\npus"', "name must be one line"),
         ('name = "campus"', 'name = "\\u202esupmac"', "name must be one line"),
         ("[checks]\npacks = ", "[checks]\npacks = 3 #", "checks.packs must be a list of texts"),
+        ("[checks]", "[mask]\nrule = 1\n[checks]", "mask.rule is not a key of a subject file"),
+        ("[checks]", "[mask]\ndefaults = 1\n[checks]", "mask.defaults must be true or false"),
+        ("[checks]", '[mask.rules]\n"a.b" = "emial"\n[checks]', "mask.rules.a.b cannot be 'emial'"),
+        ("[checks]", '[mask.rules]\na = "email"\n[checks]', "mask.rules.a names no column"),
+        ("[checks]", '[mask]\ninclude = ["nowhere.toml"]\n[checks]', "nowhere.toml cannot be read"),
     ],
 )
 def test_what_is_wrong_is_named_and_no_secret_is(read, old, new, message):
