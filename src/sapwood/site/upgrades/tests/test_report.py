@@ -270,3 +270,34 @@ def test_growth_is_told_for_tables_that_one_migration_alone_changed():
         ([], None, None, "it names no table"),
         ([], None, None, "it did not run"),
     ]
+
+
+def pack_check(number, verdict="fail", detail="it answers 500", before="pass"):
+    row = check(f"CAMPUS-{number:03}", "", "", detail, verdict, before)
+    return row | {"pack": "campus-checks", "safety": "S0", "use_case": "catalogue", "seconds": 0.1}
+
+
+def test_packs_have_their_row_their_finding_and_nothing_of_the_models(report):
+    report["checks"] += [pack_check(1), pack_check(2, before="fail"), pack_check(3, "unknown", "there is no course")]
+    report["reasons"] += ["campus-checks CAMPUS-001: it answers 500"]
+    counts = {"pass": 7, "fail": 2, "error": 0, "skipped": 4, "unknown": 1}
+    problem = "test_x.py cannot be read: <script>alert(1)</script>"
+    run = {"id": "campus-checks", "version": "1.2", "counts": counts, "problem": problem, "seconds": 3.2, "held": []}
+    report["packs"] = [run]
+    [found] = [one for one in findings(report) if any(line.where == "campus-checks" for line in one.lines)]
+    assert found.title == "1 check of a pack fails"
+    assert [(line.what, line.check) for line in found.lines] == [("it answers 500", "CAMPUS-001")]
+    page = page_of(report, "en")
+    assert "<bdi>campus-checks 1.2</bdi>" in page
+    assert "<strong>campus-checks CAMPUS-002</strong>" in page
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert "7 failed" in page  # of the models alone
+
+
+def test_ten_thousand_failed_checks_of_a_pack_are_a_page_that_can_be_read(report):
+    report["checks"] += [pack_check(number) for number in range(10_000)]
+    [found] = [one for one in findings(report) if any(line.where == "campus-checks" for line in one.lines)]
+    assert found.title == "10000 checks of packs fail"
+    assert len(found.lines) == 200
+    assert len(page_of(report, "en")) < 200_000
