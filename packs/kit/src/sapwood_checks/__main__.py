@@ -35,10 +35,11 @@ def main(arguments: list[str]) -> int:
     with Path(arguments[0]).open(encoding="utf-8") as file:
         given = json.load(file)
     module = str(given.pop("module"))
-    request = Request(**{**given, "offers": tuple(given["offers"])})
+    lists = {name: tuple(given.get(name, ())) for name in ("offers", "sockets")}
+    request = Request(**{**given, **lists})
     lines = Lines(arguments[1])
     if request.socket:
-        name_attempts(lines.say, request.socket)
+        name_attempts(lines.say, request.socket, request.sockets)
     run = plugin.Run(request, lines.say)
     options = ["--pyargs", module, "-c", os.devnull, "--rootdir", request.scratch, "-q", "--tb=short"]
     options += ["-p", "sapwood_checks.plugin", "-p", "no:cacheprovider", "--continue-on-collection-errors"]

@@ -74,7 +74,7 @@ class Shadow:
 
 @dataclass(frozen=True)
 class Request:
-    """What a run of a pack is given. `offers` are the capabilities that there are for `needs`."""
+    """What a run of a pack is given: `offers` are the capabilities that there are for `needs`, `sockets` theirs."""
 
     base_url: str
     socket: str = ""
@@ -83,6 +83,7 @@ class Request:
     offers: tuple[str, ...] = ()
     scratch: str = ""
     database_url: str = ""
+    sockets: tuple[str, ...] = ()
 
 
 def above(safety: str, highest: str) -> bool:

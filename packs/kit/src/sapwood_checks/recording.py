@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 MAX_HELD: Final = 50
 HELD_WORDS: Final = "a check reaches the site and nothing else"
@@ -40,12 +40,13 @@ class Lines:
             self._file.flush()
 
 
-def name_attempts(say: Callable[..., None], socket: str) -> None:
-    """Name each connection that a check tries beside the site's, and refuse it.
+def name_attempts(say: Callable[..., None], socket: str, more: Iterable[str] = ()) -> None:
+    """Name each connection that a check tries beside the site's and `more` sockets or folders of them, and refuse it.
 
     This is a courtesy to the report and no barrier: that is the network namespace, where there is one.
     """
     wanted: set[str] = set()
+    open_to = tuple(more)
 
     def hook(event: str, given: Any) -> None:
         if event not in {"socket.connect", "socket.sendto", "socket.getaddrinfo"}:
@@ -54,7 +55,8 @@ def name_attempts(say: Callable[..., None], socket: str) -> None:
         if event == "socket.getaddrinfo" and str(place) in {"None", "localhost", "127.0.0.1", "::1"}:
             return
         ours = isinstance(place, str) and re.fullmatch(r"/proc/self/fd/\d+/" + re.escape(Path(socket).name), place)
-        if event == "socket.connect" and ours:
+        given_too = isinstance(place, str) and any(place == one or place.startswith(f"{one}/") for one in open_to)
+        if event == "socket.connect" and (ours or given_too):
             return
         name = ":".join(str(part) for part in place[:2]) if isinstance(place, tuple) else str(place)
         if name not in wanted and len(wanted) < MAX_HELD:

@@ -126,6 +126,7 @@ class _Run:
             "offers": offers,
             "scratch": str(self.scratch),
             "database_url": self.target.database_url if self._database() else "",
+            "sockets": [str(path) for path in self.target.database_sockets] if self._database() else [],
         }
 
     def _environment(self) -> dict[str, str]:

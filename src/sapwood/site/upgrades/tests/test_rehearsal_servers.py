@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from tests.servers import execute, mariadb, mariadb_server, postgresql, postgresql_server  # noqa: F401 - fixtures
 
+from sapwood.site.checks.tests.packs import Packs
 from sapwood.site.upgrades import api, rehearsing
 from sapwood.site.upgrades.cli import upgrade
 from sapwood.site.upgrades.drivers import django
@@ -21,6 +22,7 @@ from sapwood.site.upgrades.engines import servers
 from sapwood.site.upgrades.engines.base import engine_for
 from sapwood.site.upgrades.scratch import sweep
 from sapwood.site.upgrades.tests.conftest import Campus, opened
+from sapwood.site.upgrades.tests.test_suites import with_web
 
 pytestmark = pytest.mark.slow
 
@@ -231,3 +233,43 @@ def test_a_killed_rehearsal_leaves_no_server_and_the_next_run_removes_its_files(
     assert sweep(var / "site" / "upgrades") == 1
     assert not Path(server["place"]).exists()
     execute(campus.url, "ALTER TABLE shop_product ADD COLUMN free INTEGER")
+
+
+def test_packs_see_the_release_and_the_database_of_the_copy_and_not_production(campus, rehearse, tmp_path, monkeypatch):
+    packs = Packs(tmp_path / "environment")
+    monkeypatch.setenv("SAPWOOD_PACKS", str(packs.folder))
+    source = f"""
+        from urllib.parse import parse_qs, unquote, urlsplit
+        def connect(url):
+            parts = urlsplit(url)
+            given = {{"user": unquote(parts.username or ""), "password": unquote(parts.password or "")}}
+            name, place = parts.path[1:], parse_qs(parts.query)["socket"][0]
+            if parts.scheme == "mysql":
+                import pymysql
+                return pymysql.connect(unix_socket=place, database=name, **given)
+            import psycopg
+            return psycopg.connect(host=place, dbname=name, port=parts.port or 5432, **given)
+
+        @pytest.mark.check(id="SERVER-001")
+        def test_served(site):
+            assert site.get("/products/").json()["count"] == 100
+
+        @pytest.mark.check(id="SERVER-002", safety="S1", needs=["database"])
+        def test_database(shadow):
+            cursor = connect(shadow.database_url).cursor()
+            cursor.execute("SELECT COUNT(price), COUNT(*) FROM shop_product")
+            assert cursor.fetchone() == (0, 100)
+
+        @pytest.mark.check(id="SERVER-003", safety="S1")
+        def test_production(site):
+            from pathlib import Path
+            assert not Path({campus.url.socket!r}).is_socket(), "production's socket is in view"
+            assert not Path({str(campus.subject)!r}).exists(), "the subject file is in view"
+    """
+    with_web(campus, packs.add("campus-checks", source, needs="database"))
+    campus.models("new", more=PRICE)
+    campus.migration("new", "0002_price", ADD)
+    found = rehearse(0)
+    assert {row["id"]: row["verdict"] for row in found["checks"] if row.get("pack")} == {
+        "SERVER-001": "pass", "SERVER-002": "pass", "SERVER-003": "pass",
+    }  # fmt: skip

@@ -305,3 +305,34 @@ def test_a_failure_on_masked_values_says_that_it_may_do_well_with_real_ones(repo
     assert found[0].title == "The migration shop.0003_code fails on masked values"
     assert "With the real values it may do well" in found[0].why
     assert not [one for one in found if one.title.startswith("Rows of")]
+
+
+def pack_check(number, verdict="fail", detail="it answers 500", before="pass"):
+    row = check(f"CAMPUS-{number:03}", "", "", detail, verdict, before)
+    return row | {"pack": "campus-checks", "safety": "S0", "use_case": "catalogue", "seconds": 0.1}
+
+
+def test_packs_have_their_row_their_finding_and_nothing_of_the_models(report):
+    report["checks"] += [pack_check(1), pack_check(2, before="fail"), pack_check(3, "unknown", "there is no course")]
+    report["reasons"] += ["campus-checks CAMPUS-001: it answers 500"]
+    counts = {"pass": 7, "fail": 2, "error": 0, "skipped": 4, "unknown": 1}
+    problem = "test_x.py cannot be read: <script>alert(1)</script>"
+    run = {"id": "campus-checks", "version": "1.2", "counts": counts, "problem": problem, "seconds": 3.2, "held": []}
+    report["packs"] = [run]
+    [found] = [one for one in findings(report) if any(line.where == "campus-checks" for line in one.lines)]
+    assert found.title == "1 check of a pack fails"
+    assert [(line.what, line.check) for line in found.lines] == [("it answers 500", "CAMPUS-001")]
+    page = page_of(report, "en")
+    assert "<bdi>campus-checks 1.2</bdi>" in page
+    assert "<strong>campus-checks CAMPUS-002</strong>" in page
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+    assert "7 failed" in page  # of the models alone
+
+
+def test_ten_thousand_failed_checks_of_a_pack_are_a_page_that_can_be_read(report):
+    report["checks"] += [pack_check(number) for number in range(10_000)]
+    [found] = [one for one in findings(report) if any(line.where == "campus-checks" for line in one.lines)]
+    assert found.title == "10000 checks of packs fail"
+    assert len(found.lines) == 200
+    assert len(page_of(report, "en")) < 200_000
