@@ -118,6 +118,9 @@ def test_a_withdrawn_report_is_gone_from_pages_and_sites_are_told_once(client, c
     assert client.get(f"/catalogue/reports/{row.uuid}.json").status_code == 404
     assert len(waiting()) == 2
     assert reporting.hand_over_reports(actor=CLI, now=now) == 0
+    MigrationReportRevision.objects.update(retracted_at=None)  # as if the process had died in between
+    assert reporting.hand_over_reports(actor=CLI, now=now) == 1
+    assert len(waiting()) == 2
     report, word = published(repository, now)
     assert word.covers(report.uuid, report.revision)
     assert word.reason == "The machine was busy."
