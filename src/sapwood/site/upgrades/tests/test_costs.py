@@ -145,7 +145,8 @@ def test_a_plan_shows_what_the_project_measured_and_is_what_it_was(priced, relea
     after = run(upgrade, "plan", priced.subject, *STOPPED)
     [hint] = after["published"]
     assert (hint["name"], hint["seconds_per_million"], hint["same_engine"]) == ("0002_price", 20.0, True)
-    assert {**after, "published": [], "preflight": 0} == {**before, "preflight": 0}
+    other = {"published": [], "preflight": 0, "estimates": 0}  # what is free on a disk changes by the minute
+    assert {**after, **other} == {**before, **other}
     said = CliRunner().invoke(upgrade, ["plan", str(priced.subject)]).output
     assert "the project measured: longest step 20.0 s per million rows (shop.0002_price, ulmo.4 > verawood.1" in said
 
