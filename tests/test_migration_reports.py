@@ -14,6 +14,8 @@ from sapwood.site.upgrades.tests.test_rehearsal import ADD, PRICE
 pytestmark = [pytest.mark.contract, pytest.mark.slow]
 BIN = Path(sys.executable).parent
 
+STOPPED = ("--waive", "workers.old_code=none runs")
+
 
 class Installation:
     """A role in a folder of its own, worked on by commands."""
@@ -73,7 +75,7 @@ def test_from_a_rehearsal_to_the_plan_of_another_site(campus, tmp_path):
     root = tmp_path / "commons" / "channel" / "repository" / "metadata" / "1.root.json"
     site.sapwood("channel", "subscribe", "https://commons.example.org/channel", "--root", root, "--by-bundle")
     site.sapwood("channel", "pull", "--bundle", bundle)
-    plan = site.sapwood("upgrade", "plan", campus.subject)
+    plan = site.sapwood("upgrade", "plan", campus.subject, *STOPPED)
     [hint] = plan["published"]
     assert (hint["app"], hint["name"], hint["rows"]) == ("shop", "0002_price", 12_000)
     assert hint["seconds_per_million"] == pytest.approx(measured["longest"]["seconds_per_million"], abs=0.001)
@@ -84,4 +86,4 @@ def test_from_a_rehearsal_to_the_plan_of_another_site(campus, tmp_path):
     commons.sapwood("channel", "publish")
     commons.sapwood("channel", "bundle", bundle)
     site.sapwood("channel", "pull", "--bundle", bundle)
-    assert site.sapwood("upgrade", "plan", campus.subject)["published"] == []
+    assert site.sapwood("upgrade", "plan", campus.subject, *STOPPED)["published"] == []

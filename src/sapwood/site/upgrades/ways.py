@@ -82,6 +82,8 @@ def site_facts(subject: Subject, standing: Standing, said: Mapping[str, Any] | N
                 document = SiteFacts.from_bytes(file.read(MAX_FACTS_BYTES + 1)).to_dict()
         except OSError as error:
             raise FactsError(f"{subject.facts} cannot be read: {error.strerror}", hint="Look at facts.") from None
+    # Two environments side by side are what no installer keeps; a facts document may know better.
+    document["distribution"] = document.get("distribution") or {"name": "environment", "version": None}
     document |= {
         "inferred_release": standing.name,
         "inferred_line": standing.line.name if standing.line else None,

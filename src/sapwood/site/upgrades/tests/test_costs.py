@@ -28,6 +28,7 @@ from sapwood.site.upgrades.tests.test_rehearsal import ADD, PRICE
 from sapwood.site.upgrades.tests.tutor_sites import pretended
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db]
+STOPPED = ("--waive", "workers.old_code=none runs")
 UUID_OF_REPORT = UUID("6f7e3bb2-53a5-4a7e-9d60-0e6f6a1f3b01")
 
 
@@ -134,17 +135,18 @@ def published_report(engine="sqlite 3.40", **changes):
 
 
 def hints(campus):
-    return run(upgrade, "plan", campus.subject)["published"]
+    return run(upgrade, "plan", campus.subject, *STOPPED)["published"]
 
 
 def test_a_plan_shows_what_the_project_measured_and_is_what_it_was(priced, releases):
-    before = run(upgrade, "plan", priced.subject)
+    before = run(upgrade, "plan", priced.subject, *STOPPED)
     assert before["published"] == []
     releases.publish(published_report())
-    after = run(upgrade, "plan", priced.subject)
+    after = run(upgrade, "plan", priced.subject, *STOPPED)
     [hint] = after["published"]
     assert (hint["name"], hint["seconds_per_million"], hint["same_engine"]) == ("0002_price", 20.0, True)
-    assert {**after, "published": [], "preflight": 0} == {**before, "preflight": 0}
+    other = {"published": [], "preflight": 0, "estimates": 0}  # what is free on a disk changes by the minute
+    assert {**after, **other} == {**before, **other}
     said = CliRunner().invoke(upgrade, ["plan", str(priced.subject)]).output
     assert "the project measured: longest step 20.0 s per million rows (shop.0002_price, ulmo.4 > verawood.1" in said
 

@@ -227,10 +227,10 @@ def test_a_target_whose_python_a_package_does_not_allow(run, campus):
 
 
 def test_settings_and_toggles_as_a_difference_without_secrets(run, text, campus):
+    setting(campus, ONLY_NEW)
     setting(
         campus,
-        ONLY_NEW
-        + """
+        """
         FEATURES = {"ENABLE_TEAMS": NEW, "ENABLE_NOTES": True}
         EMAIL_BACKEND = "campus.mail.New" if NEW else "campus.mail.Old"
         PAYMENT_API_KEY = "geheim-new" if NEW else "geheim-old"
