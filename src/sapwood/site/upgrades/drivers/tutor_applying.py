@@ -76,20 +76,8 @@ class TutorRun(Run):
             place = self._place(root=beside)
             place.save(program)
             self._command(step, place)
-            if _name(step) == "pull":
-                self._require_images(place, program)
         remove(beside)
         return {}
-
-    def _require_images(self, place: Place, program: Path) -> None:
-        """Whatever the new release starts is here before the site is closed."""
-        for image in sorted({str(one["image"]) for one in place.model(program)["services"].values() if "image" in one}):
-            try:
-                place.run([container.ENGINE, "image", "inspect", image], limit_s=STOP_S)
-            except container.CommandFailedError as error:
-                raise ApplyError(
-                    Phrase("The image %(image)s is neither here nor to be had", image=image), hint=error.hint
-                ) from None
 
     @override
     def _do_stop(self) -> None:
@@ -276,6 +264,8 @@ class TutorRun(Run):
             place.stop(program)
         elif name == "start":
             place.start(program, closed(place.model(program)))
+        elif name == "pull":
+            place.pull(program)
         else:
             place.tutor(program, *words_of(step["argv"]), limit_s=DAY_S)
         self.journal.write("command_done", seconds=round(time.perf_counter() - began, 3), **about)

@@ -118,6 +118,18 @@ class Place:
         self.tutor(program, "local", "stop", limit_s=LIMITS["stop"])
         container.end_jobs(self.project, self.folder)
 
+    def pull(self, program: Path) -> None:
+        """Fetch what can be fetched; whatever else the release starts must be here already. Raises PlaceError."""
+        with contextlib.suppress(container.CommandFailedError):  # nobody publishes what was built here
+            self.compose(program, "pull", "--ignore-pull-failures", limit_s=LIMITS["pull"])
+        for image in sorted({str(one["image"]) for one in self.model(program)["services"].values() if "image" in one}):
+            try:
+                self.run([container.ENGINE, "image", "inspect", image], limit_s=LIMITS["exec"])
+            except container.CommandFailedError as error:
+                raise PlaceError(
+                    Phrase("The image %(image)s is neither here nor to be had", image=image), hint=error.hint
+                ) from None
+
     def running(self) -> list[str]:
         """The ids of the containers that run."""
         return container.containers(self.project, self.folder, running=True)

@@ -207,6 +207,8 @@ class _Rehearsing:
             self.shadow.stop(program)
         elif name == "start":
             self.shadow.start(program, closed(self.shadow.model(program)))
+        elif name == "pull":
+            self.shadow.pull(program)
         else:
             self.shadow.tutor(program, *words_of(step.argv), limit_s=DAY_S)
 
