@@ -56,6 +56,7 @@ def inventory():
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_every_setting_read_from_the_environment_is_declared(inventory):
     used = {
         name
@@ -66,17 +67,20 @@ def test_every_setting_read_from_the_environment_is_declared(inventory):
     assert used - set(inventory["settings"]) - {"SAPWOOD_TRACEBACK", *TOLD_TO_HOOKS} == set()
 
 
+@pytest.mark.slow
 def test_every_setting_command_and_error_says_what_it_is(inventory):
     assert all(inventory["settings"].values())
     assert [name for name, text, _, _ in inventory["commands"] if not text] == []
     assert [name for _, name, text in inventory["errors"] if not text] == []
 
 
+@pytest.mark.slow
 def test_every_command_prints_json(inventory):
     silent = [name for name, _, group, options in inventory["commands"] if not group and "--json" not in options]
     assert silent == ["sapwood serve"]
 
 
+@pytest.mark.slow
 def test_one_code_means_one_thing(inventory):
     codes: dict[str, str] = {}
     for code, name, _ in inventory["errors"]:

@@ -19,7 +19,7 @@ class Packs:
         self.packages.mkdir(parents=True)
         (folder / "bin").mkdir()
         (folder / "bin" / "python").symlink_to(base)
-        (folder / "pyvenv.cfg").write_text(f"home = {base.parent}\n")
+        (folder / "pyvenv.cfg").write_text(f"home = {base.parent}\ninclude-system-site-packages = false\n")
         (self.packages / "tools.pth").write_text(f"{sysconfig.get_path('purelib')}\n{KIT}\n")
 
     def add(self, name: str, *sources: str, safety: str = "S3", needs: str = "", more: str = "") -> str:

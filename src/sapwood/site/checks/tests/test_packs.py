@@ -251,11 +251,11 @@ def test_ten_thousand_results_are_ten_thousand_results(packs, shadow):
     source = """
         many = [pytest.param(n, marks=pytest.mark.check(id=f"N-{n:05}")) for n in range(10000)]
         @pytest.mark.parametrize("number", many)
-        def test_many(number): assert number % 2 == 0
+        def test_many(number): assert number % 100
     """
     [run] = shadow.run(packs.add("campus-checks", source))
     assert run.problem == ""
-    assert run.to_dict()["counts"] == {"pass": 5000, "fail": 5000, "error": 0, "skipped": 0, "unknown": 0}
+    assert run.to_dict()["counts"] == {"pass": 9900, "fail": 100, "error": 0, "skipped": 0, "unknown": 0}
 
 
 @pytest.mark.slow

@@ -102,7 +102,7 @@ class Campus:
         packages.mkdir(parents=True)
         (self.folder / side / "bin").mkdir()
         (self.folder / side / "bin" / "python").symlink_to(base)
-        (self.folder / side / "pyvenv.cfg").write_text(f"home = {base.parent}\n")
+        (self.folder / side / "pyvenv.cfg").write_text(f"home = {base.parent}\ninclude-system-site-packages = false\n")
         paths = [sysconfig.get_path("purelib"), str(self.folder / f"code-{side}")]
         (packages / "side.pth").write_text("\n".join(paths))
         (self.folder / f"code-{side}" / "shop" / "migrations").mkdir(parents=True)

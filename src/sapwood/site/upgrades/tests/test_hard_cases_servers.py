@@ -20,7 +20,7 @@ from sapwood.site.upgrades.drivers import inside
 from sapwood.site.upgrades.engines import servers
 from sapwood.site.upgrades.engines.base import engine_for
 from sapwood.site.upgrades.models import JournalLine, UpgradeRun
-from sapwood.site.upgrades.tests.conftest import Campus
+from sapwood.site.upgrades.tests.conftest import Campus, opened
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -39,11 +39,9 @@ class Site:
 
     def __init__(self, folder, url):
         (folder / "campus").mkdir(parents=True)
-        self.campus, self.var, self.url = Campus(folder / "campus", url), folder / "var", url
+        self.campus, self.var, self.url = opened(Campus(folder / "campus", url)), folder / "var", url
         self.work = self.var / "site" / "upgrades"
-        self.campus.run(
-            "old", f"call_command('migrate', verbosity=0)\nProduct.objects.create(code='1', title={PERSON!r})"
-        )
+        execute(url, "DELETE FROM shop_product", f"INSERT INTO shop_product (code, title) VALUES ('1', '{PERSON}')")
         self.subject = api.read_subject(self.campus.subject)
 
     def begin(self, *statements, early=False):

@@ -14,7 +14,7 @@ from sapwood.site.upgrades.drivers.running import InsideError
 from sapwood.site.upgrades.subject import SubjectError, read_subject
 from sapwood.site.upgrades.tests.tutor_sites import NEW, OLD, pretended
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]  # each asks several Tutors, in processes of their own
 
 
 @pytest.fixture
