@@ -1,6 +1,7 @@
 """What may happen by itself with one deployment, who allowed it, and what it waits for. Everything is off at first."""
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -274,14 +275,24 @@ def _why_no_application(  # noqa: PLR0911 - one line for each reason
 
 def _why_no_time(record: RehearsalRecord, opening: Opening, now: dt.datetime) -> Phrase | None:
     """The site has to be open again when the window closes, and before black-out dates begin."""
-    foretold = ((record.document or {}).get("predicted_downtime_s") or {}).get("high")
-    if not isinstance(foretold, int | float):
+    foretold = _takes_s(record.document or {})
+    if foretold is None:
         return Phrase("how long the site would be closed is not known")
-    over = now + dt.timedelta(seconds=float(foretold))
+    over = now + dt.timedelta(seconds=foretold)
     if over > opening.closes_at:
         return Phrase("what is left of the window is shorter than the site may be closed for")
     dark = blackout_at(now, over)
     return _dark(dark.reason, ends_at(dark)) if dark is not None else None
+
+
+def _takes_s(document: Mapping[str, Any]) -> float | None:
+    """The longest that a rehearsal foretells until the site is open again: first the backup, while it is open still."""
+    closed = document.get("predicted_downtime_s") or {}
+    high, likely = closed.get("high"), closed.get("likely")
+    if not isinstance(high, int | float):
+        return None
+    before = sum(step["seconds"] or 0.0 for step in document.get("steps", []) if step["part"] == "open")
+    return float(high + before * (high / likely if likely else 1.0))
 
 
 def _why_busy(place: str, but: Request | None) -> Phrase | None:

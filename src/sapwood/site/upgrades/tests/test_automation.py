@@ -637,9 +637,13 @@ def test_a_certificate_that_lapsed_before_the_window_is_made_anew(ready, project
     assert [row.state for row in applied()] == [State.DONE]
 
 
-def test_a_window_that_is_nearly_over_is_too_short(alice, ready, clock):
+@pytest.mark.parametrize("what", ["closing", "the backup before it"])
+def test_a_window_that_is_nearly_over_is_too_short(alice, ready, clock, what):
     record = RehearsalRecord.objects.get()
-    record.document["predicted_downtime_s"]["high"] = 3600.0
+    if what == "closing":
+        record.document["predicted_downtime_s"]["high"] = 3600.0
+    else:
+        record.document["steps"][0]["seconds"] = 3600.0
     record.save()
     clock.move_to(OPEN + 90 * MINUTE)
     work()
