@@ -79,7 +79,7 @@ def schema(url: DatabaseUrl) -> Schema:
             for name, kind in _rows(
                 cursor,
                 "SELECT table_name, table_type FROM information_schema.tables WHERE table_schema = %s"
-                " AND table_type NOT LIKE 'BASE%%' AND table_type NOT LIKE '%%VIEW'",
+                " AND table_type NOT LIKE 'BASE%%' AND table_type NOT LIKE '%%VIEW' AND table_type <> 'SEQUENCE'",
                 url.name,
             )
         ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final
 
+from sapwood.core.commands import harmless
 from sapwood.core.errors import SapwoodError
 from sapwood.formats.phrase import NO_WORDS, Phrase
 from sapwood.site.upgrades.data import Mask
@@ -200,12 +201,12 @@ def _meant(column: Column, meaning: Meaning | None) -> tuple[str | None, Phrase]
     """The rule that kind or name ask for, and why; no why: nothing does."""
     if meaning is not None and meaning.role:
         email = "EmailField" in meaning.classes and meaning.role != "user's password"
-        why = Phrase("what Django uses it for (%(model)s)", model=meaning.model)
+        why = Phrase("what Django uses it for (%(model)s)", model=harmless(meaning.model))
         return "email" if email else BY_ROLE[meaning.role], why
     if meaning is not None:
         for name in meaning.classes:
             if name in BY_FIELD:
-                return BY_FIELD[name], Phrase("a field of the kind %(name)s", name=name)
+                return BY_FIELD[name], Phrase("a field of the kind %(name)s", name=harmless(name))
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", column.name).lower().strip("_")
     for pattern, rule in BY_NAME:
         if re.fullmatch(f"(.*_)?({pattern})", words):
@@ -252,4 +253,5 @@ def _settle(
     for key in group - {(leader.column.table, leader.column.name)}:
         column = schema.columns[key]
         if key not in asked and not column.generated:
-            guessed[key] = Chosen(column, leader.rule, Phrase("it goes with %(column)s", column=leader.column.label))
+            why = Phrase("it goes with %(column)s", column=harmless(leader.column.label))
+            guessed[key] = Chosen(column, leader.rule, why)

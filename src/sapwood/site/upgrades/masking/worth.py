@@ -6,6 +6,7 @@ from typing import Any, Final
 from sapwood.formats.phrase import Phrase
 from sapwood.site.upgrades.masking.masks import Masked
 from sapwood.site.upgrades.remedies import BAD_VALUE, DUPLICATE, EMPTY, ORPHANS, OTHER, TOO_LONG, remedy
+from sapwood.site.upgrades.suites import where
 
 OF_VALUES: Final = frozenset({BAD_VALUE, DUPLICATE, EMPTY, ORPHANS, OTHER, TOO_LONG})
 HOLDS, PARTLY, OPEN = "holds", "partly", "open"
@@ -52,7 +53,7 @@ def described(
 ) -> dict[str, Any]:
     """The part of the report about masking."""
     reads = read_by(migrations)
-    doubted = [f"{row['model']}.{row['field']}".rstrip(".") for row in checks if row.get("masked")]
+    doubted = [where(row) for row in checks if row.get("masked")]
     kept = [*KEPT, READS if reads or doubted else FREE]
     return {
         **masked.to_dict(),
@@ -80,9 +81,7 @@ def doubts(migrations: Sequence[Mapping[str, Any]], checks: Iterable[Mapping[str
     """Why the verdict is at most unknown, if it is."""
     reads = [(row["migration"], ", ".join(row["columns"])) for row in read_by(migrations)]
     return [f"{name}: it works on masked values ({columns})" for name, columns in reads] + [
-        f"{row['model']}.{row['field']}: {row['detail']}; its values were masked".replace(".:", ":")
-        for row in checks
-        if row.get("masked")
+        f"{where(row)}: {row['detail']}; it looks at masked values" for row in checks if row.get("masked")
     ]
 
 

@@ -16,6 +16,8 @@ from sapwood.site.upgrades import api
 from sapwood.site.upgrades.cli import upgrade
 from sapwood.site.upgrades.engines import servers
 from sapwood.site.upgrades.engines.base import engine_for
+from sapwood.site.upgrades.masking.masks import Masked
+from sapwood.site.upgrades.masking.rules import Meaning
 from sapwood.site.upgrades.tests.conftest import Campus
 
 pytestmark = pytest.mark.slow
@@ -493,3 +495,27 @@ def test_what_is_short_and_dense_stays_unique_on_every_engine(campus, tmp_path):
     assert (row["rows"], row["unchanged"], row["unique"]) == (260, 0, True)
     engine = engine_for(campus.url) if campus.url else None
     assert engine is None or engine.tables(campus.url)["dense"]
+
+
+@pytest.mark.parametrize(
+    ("given", "doubted"),
+    [
+        ({"field": "mail"}, True),
+        ({"field": "mail", "before": "fail"}, False),
+        ({"field": "price"}, False),
+        ({"field": "", "id": "models.read"}, True),
+        ({"field": "", "id": "models.table"}, False),
+        ({"model": "shop.Other", "field": ""}, False),
+        ({"pack": "campus", "model": "", "field": "", "before": "unknown"}, True),
+        ({"pack": "campus", "model": "", "field": "", "before": "pass"}, False),
+    ],
+)
+def test_a_failed_check_is_doubted_only_where_it_may_have_looked_at_masked_values(given, doubted):
+    masked = Masked(names={"default": {"shop_person": ["mail"]}})
+    meanings = {
+        ("shop_person", "mail"): Meaning("shop.Person", "mail", ["EmailField"]),
+        ("shop_person", "price"): Meaning("shop.Person", "price", ["IntegerField"]),
+        ("shop_other", "mail"): Meaning("shop.Other", "mail", ["EmailField"]),
+    }
+    row = {"id": "models.save", "verdict": "fail", "model": "shop.Person", "before": "pass", **given}
+    assert masked.marked([row], meanings)[0]["masked"] is doubted
