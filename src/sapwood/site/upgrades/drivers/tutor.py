@@ -139,6 +139,10 @@ class TutorDriver(Driver):
                 "The copy of a Tutor site cannot be masked yet",
                 hint="Rehearse it without --mask, on a machine that may see its data.",
             )
+        if asked.masking:  # never a copy with the values of people, when one without them was asked for
+            raise UsageError(
+                "The copy of a Tutor site cannot be masked yet", hint="Rehearse without --mask, or not at all."
+            )
         require_engine()
         say("reading both environments")
         seen = _look(subject, asked)

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from sapwood.core.errors import UsageError
 from sapwood.site.upgrades import cli
 from sapwood.site.upgrades.drivers import container, tutor_shadow
 from sapwood.site.upgrades.drivers.tutor_place import PlaceError, closed, openings
@@ -148,6 +149,12 @@ def test_files_of_databases_that_run_are_not_copied(site, tmp_path):
     site.subject.write_text(site.subject.read_text() + '[shadow]\ntechnique = "physical"\n')
     with pytest.raises(PlaceError, match="that run cannot be copied"):
         rehearse(site, tmp_path)
+
+
+def test_who_asks_for_a_masked_copy_gets_none_at_all(site, tmp_path):
+    with pytest.raises(UsageError, match="cannot be masked yet"):
+        site.run("rehearse", "--report", tmp_path / "report", "--mask", code=2)
+    assert not [call for call in site.engine.calls if "up" in call or call[0] == "exec"]
 
 
 def test_a_killed_rehearsal_is_swept(site, tmp_path):
