@@ -45,7 +45,6 @@ FORWARD: Final = (
 BACK: Final = ("back_maintenance_on", "back_stop", "back_restore", "back_switch", "back_start", "back_maintenance_off")
 SERVER_WAIT_S: Final = 120.0
 QUIET_LOOKS_S: Final = 1.0
-LOCK_WAIT_S: Final = 10
 EARLY_HALF_DONE: Final = "an early migration is half done while the site is up"
 PAUSE: Final = "pause"
 SCRATCH: Final = "scratch"
@@ -184,7 +183,6 @@ class Run:
         count = 0
         for alias in self.subject.databases:
             given: dict[str, Any] = {"alias": alias, "stop": True, "signals": signals, "real": True}
-            given["lock_wait_s"] = LOCK_WAIT_S
             if alias == "default":
                 given["only"] = list(labels)
             elif not signals:  # the plan speaks of the default database; what another one lacks runs with the rest
