@@ -314,3 +314,37 @@ def test_where_nothing_confines_a_pack_a_shadow_is_looked_at_and_a_live_site_is_
             api.run(api.require_packs([name]), live, highest=api.Safety.S0, scratch=shadow.target.socket.parent)
     finally:
         isolation.probe.cache_clear()
+
+
+FORGE = """
+    import json, stat
+    @pytest.mark.check(id="F-1")
+    def test_forge():
+        for fd in range(3, 64):
+            try:
+                if stat.S_ISFIFO(os.fstat(fd).st_mode):
+                    os.write(fd, LINE)
+            except OSError:
+                pass
+"""
+
+
+@pytest.mark.slow
+def test_what_a_pack_says_past_the_kit_is_held_to_shapes_too(packs, shadow):
+    detail = "\x1b[31m mysql://u:p@db dave@x.example"
+    said = {"event": "result", "id": "FORGED", "verdict": "perfect", "detail": detail}
+    line = f"LINE = {json.dumps(said).encode() + chr(10).encode()!r}"
+    [run] = shadow.run(packs.add("campus-checks", line, FORGE))
+    assert verdicts(run) == {"FORGED": "error", "F-1": "pass"}
+    [forged] = [result for result in run.results if result.id == "FORGED"]
+    assert "p@db" not in forged.detail
+    assert "dave" not in forged.detail
+    assert "\x1b" not in forged.detail
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [None, "../../etc", "F-1"])
+def test_what_a_pack_says_that_nobody_can_read_is_a_problem(packs, shadow, name):
+    line = json.dumps({"event": "result", "id": name} if name else "nonsense").encode() + b"\n"
+    [run] = shadow.run(packs.add("campus-checks", f"LINE = {line!r}", FORGE))
+    assert run.problem
