@@ -125,3 +125,16 @@ def test_the_digest_of_a_plan_stays_until_the_schema_changes(campus, tmp_path):
     execute(campus.url, "CREATE INDEX by_title ON shop_product (title)")
     changed = parts()
     assert [name for name in first if first[name] != changed[name]] == ["schema"]
+
+
+def test_a_plan_says_what_else_the_server_holds(campus, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAPWOOD_VAR", str(tmp_path / "var"))
+    execute(campus.url, "CREATE DATABASE neighbour_of_the_campus")
+    try:
+        result = CliRunner().invoke(upgrade, ["plan", str(campus.subject), "--json"])
+    finally:
+        execute(campus.url, "DROP DATABASE neighbour_of_the_campus")
+    schemas = {row["name"]: row for row in json.loads(result.stdout)["schemas"]}
+    assert schemas["neighbour_of_the_campus"]["bytes"] is not None
+    assert campus.url.name not in schemas
+    assert not {"mysql", "information_schema", "template1"} & set(schemas)
