@@ -16,7 +16,7 @@ from sapwood.core.errors import SapwoodError
 from sapwood.site.upgrades import api, applying
 from sapwood.site.upgrades import journal as journals
 from sapwood.site.upgrades.cli import upgrade
-from sapwood.site.upgrades.drivers import inside
+from sapwood.site.upgrades.drivers import django, inside
 from sapwood.site.upgrades.engines import servers
 from sapwood.site.upgrades.engines.base import engine_for
 from sapwood.site.upgrades.models import JournalLine, UpgradeRun
@@ -98,7 +98,7 @@ def idle(url):
 def test_a_change_that_an_idle_transaction_blocks_fails_within_seconds_names_it_and_is_taken_back(
     site, monkeypatch, early
 ):
-    monkeypatch.setattr(applying, "LOCK_WAIT_S", 1)
+    monkeypatch.setattr(django, "LOCK_WAIT_S", 1)
     site.begin(ADD, early=early)
     before = site.data()
     with contextlib.ExitStack() as stack:
