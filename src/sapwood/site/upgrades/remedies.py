@@ -94,6 +94,7 @@ _BY_WORDS: Final = (
     (LOCKED, r"database (table )?is locked|lock wait timeout"),
     (FULL, r"disk is full|no space left"),
     (BAD_VALUE, r"CHECK constraint failed|datatype mismatch"),
+    (NOT_UNDERSTOOD, r"near .*: syntax error"),
 )
 
 

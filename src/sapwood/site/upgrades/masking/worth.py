@@ -79,10 +79,15 @@ def read_by(migrations: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def doubts(migrations: Sequence[Mapping[str, Any]], checks: Iterable[Mapping[str, Any]]) -> list[str]:
     """Why the verdict is at most unknown, if it is."""
-    reads = [(row["migration"], ", ".join(row["columns"])) for row in read_by(migrations)]
+    reads = [(row["migration"], ", ".join(row["columns"])) for row in read_by(_passed(migrations))]
     return [f"{name}: it works on masked values ({columns})" for name, columns in reads] + [
         f"{where(row)}: {row['detail']}; it looks at masked values" for row in checks if row.get("masked")
     ]
+
+
+def _passed(migrations: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:
+    """What did not fail: of what failed, the failure says it already."""
+    return (row for row in migrations if row.get("outcome") != "failed")
 
 
 def untested(masked: Masked) -> list[str]:
