@@ -267,7 +267,7 @@ def _bytes(folder: Path) -> int:
 
 
 def _failure(phase: str, error: SapwoodError, step: Command | None = None) -> dict[str, Any]:
-    message = Phrase("%(step)s: %(message)s", step=step.title, message=error.message) if step else error.message
+    message = Phrase.joined(": ", [step.title, error.message]) if step else error.message
     nothing: dict[str, Any] = {"app": None, "name": None, "statement": None, "after_failure": False}
     return {"phase": phase, **nothing, "error_code": error.code, "remedy": error.hint, "message": message}
 
