@@ -19,6 +19,7 @@ from sapwood.site.upgrades.blackouts import (
     remove_blackout,
 )
 from sapwood.site.upgrades.certificate import CertificateError, check, examine, issue
+from sapwood.site.upgrades.classifying import Effect, classify
 from sapwood.site.upgrades.costs import (
     Published,
     planned_report,
@@ -46,6 +47,7 @@ __all__ = [
     "Asked",
     "Blackout",
     "CertificateError",
+    "Effect",
     "Notice",
     "Outcome",
     "Plan",
@@ -63,6 +65,7 @@ __all__ = [
     "as_dict",
     "ask_override",
     "check",
+    "classify",
     "confirm_override",
     "driver_of",
     "every_blackout",

@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -50,6 +50,7 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
     return look
 
 
+MAX_SQL = 160
 CODES = {api.Verdict.GO: Exit.GOOD, api.Verdict.NO_GO: Exit.BAD_NEWS, api.Verdict.UNKNOWN: Exit.UNKNOWN}
 
 PREFLIGHT_CODES = {
@@ -346,26 +347,47 @@ def classify(  # noqa: PLR0913 - three ways to name both sides
     report: Path | None,
     as_json: bool,
 ) -> None:
-    """Classify every migration that an upgrade would run: of SUBJECT, between two commits, or between two folders."""
+    """Classify every migration that an upgrade would run: of SUBJECT, between two commits, or between two folders.
+
+    Of a SUBJECT each also runs on a private server, on an empty copy of the schema, which tells the statements and by
+    which algorithm this server would run them.
+    """
+    now = system_clock().now()
     if sum(given is not None for given in (subject, repo, packages)) != 1 or bool(repo) != bool(start and end):
         raise UsageError(
             "Name one of SUBJECT, --repo with --from and --to, --packages OLD NEW",
             hint="See 'sapwood migrations classify --help'.",
         )
     if subject is not None:
-        found = api.make_plan(_read(subject, quiet=as_json), _work() / "plan").migrations
-        data = [one.to_dict() for one in found]
-        lines = [migration.line for migration in found]
-        document = api.planned_report(found, now=system_clock().now())
+        effects = api.classify(_read(subject, quiet=as_json), work=_work(), now=now, say=_say(quiet=as_json))
+        data = [effect.to_dict() for effect in effects]
+        lines = [line for effect in effects for line in _effect_lines(effect)]
+        document = api.planned_report([one.migration for one in effects if one.migration is not None], now=now)
     else:
         before, after = _sources(repo, start, end, packages)
         steps = delta(before, after)
         data = [step.to_dict() for step in steps]
         lines = [class_line(step.classes, step.label, step.why) for step in steps]
-        document = api.static_report(steps, now=system_clock().now())
+        document = api.static_report(steps, now=now)
     if report is not None:
         lines = [*lines, f"The report: {api.write_migrations(document, report)}"]
     emit(data, lines or ["Nothing is pending."], as_json=as_json)
+
+
+def _effect_lines(effect: api.Effect) -> Iterator[str]:
+    """A migration, what of the real tables it is about, and its statements."""
+    yield effect.migration.line if effect.migration else effect.label
+    if effect.tables:
+        rows = "an unknown number of" if effect.rows is None else f"{effect.rows:,}"
+        size = "" if effect.size_bytes is None else f", {effect.size_bytes:,} bytes"
+        yield f"    {rows} rows{size} in {', '.join(effect.tables)}"
+    for statement in effect.statements:
+        yield f"    {statement.algorithm}: {' '.join(statement.sql.split())[:MAX_SQL]}"
+    if effect.blocks_writes:
+        yield "    writes wait while it runs"
+    if effect.outcome != "done":
+        yield f"    {effect.outcome} on the empty copy"
+    yield from (f"    it reaches for the {what}" for what in effect.outside)
 
 
 def _sources(

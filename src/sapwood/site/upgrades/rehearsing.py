@@ -199,10 +199,10 @@ def rehearse(  # noqa: PLR0913 - what, where, for whom, and what is known alread
             first = suites.on_shadow(subject, subject.current, shadow, folder / "packs-before", Safety.S0, say)
             rows += first.rows
             found.known = {(row["id"], row["model"], row["field"]) for row in rows if row["verdict"] == "fail"}
-            sizes = {alias: _tables(url) for alias, url in shadow.items()}
+            sizes = {alias: tables_of(url) for alias, url in shadow.items()}
             _upgrade(subject, shadow, folder, found, say)
             for alias, url in shadow.items():
-                rows = table_rows(alias, sizes[alias], _tables(url))
+                rows = table_rows(alias, sizes[alias], tables_of(url))
                 spread([row for row in found.migrations if row["database"] == alias], rows)
                 found.sizes += rows
             began = time.perf_counter()
@@ -241,21 +241,21 @@ def _upgrade(subject: Subject, shadow: Databases, folder: Path, found: Rehearsal
     middle = [label for label in everything if label not in {*first, *last}]
     done = set()
     if first:
-        _migrate(subject, "default", shadow, folder / "migrate", found, say, only=first, signals=False)
+        run_migrations(subject, "default", shadow, folder / "migrate", found, say, only=first, signals=False)
         found.early_s = found.migrate_s
         rows = _check(subject, subject.current, shadow, folder / "old-on-new", found, "half-way through", say)
         done |= set(first)
         if not found.failures and not any(new_failures(found.known, rows)):
             found.early = first
     if last and (first or middle):
-        _migrate(subject, "default", shadow, folder / "migrate", found, say, only=middle, signals=False)
+        run_migrations(subject, "default", shadow, folder / "migrate", found, say, only=middle, signals=False)
         rows = _check(subject, subject.target, shadow, folder / "new-before-last", found, "before the last of", say)
         done |= set(middle)
         if not found.failures and not any(new_failures(found.known, rows)):
             found.postponable = last
     for alias in shadow:
         rest = {"only": [label for label in everything if label not in done]} if alias == "default" and done else {}
-        _migrate(subject, alias, shadow, folder / "migrate", found, say, **rest)
+        run_migrations(subject, alias, shadow, folder / "migrate", found, say, **rest)
 
 
 def expanding(migrations: Sequence[PendingMigration]) -> tuple[str, ...]:
@@ -288,7 +288,8 @@ def _size(url: DatabaseUrl) -> int:
     return engine_for(url).size(url)
 
 
-def _tables(url: DatabaseUrl) -> Measured:
+def tables_of(url: DatabaseUrl) -> Measured:
+    """Rows and bytes of every table; nothing where the server does not say."""
     with contextlib.suppress(SapwoodError):  # sizes are told where they can be; no verdict rests on them
         return engine_for(url).tables(url)
     return {}
@@ -308,9 +309,10 @@ def _shadow(subject: Subject, url: DatabaseUrl, folder: Path, found: Rehearsal, 
         yield copied.url
 
 
-def _migrate(
+def run_migrations(
     subject: Subject, alias: str, shadow: Databases, scratch: Path, found: Rehearsal, say: Say, **part: Any
 ) -> None:
+    """Run what is pending on a copy, and write into `found` what came of each."""
     classes = {migration.label: migration for migration in found.plan.migrations}
     began, running = time.perf_counter(), "the settings"
     try:

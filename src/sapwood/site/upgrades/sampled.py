@@ -73,10 +73,10 @@ def rehearse(
         plan = make_plan(subject, folder / "plan")
         size = sum(engine_for(url).size(url) for url in subject.databases.values())
         require_room(folder, int(size * sum(shares) * ROOM_FACTOR))
-        known = _known(subject, folder / "relations")
+        known = known_relations(subject, folder / "relations")
         with contextlib.ExitStack() as stack:
             began = time.perf_counter()
-            samples = list(_drawn(subject, folder, shares, known, stack, say))
+            samples = list(draw_samples(subject, folder, shares, known, stack, say))
             drawing_s = time.perf_counter() - began
             technique = _technique(subject.databases)
             for number, sample in enumerate(samples, 1):
@@ -98,7 +98,7 @@ def rehearse(
 # --- drawing ---------------------------------------------------------------------------------------------------
 
 
-def _known(subject: Subject, scratch: Path) -> Mapping[str, list[Relation]]:
+def known_relations(subject: Subject, scratch: Path) -> Mapping[str, list[Relation]]:
     """What the models of the running release say points where: databases do not declare all of it."""
     answer = one(
         subject, subject.current, "relations", databases=readable(subject), scratch=scratch, level=Level.READING
@@ -109,7 +109,7 @@ def _known(subject: Subject, scratch: Path) -> Mapping[str, list[Relation]]:
     }
 
 
-def _drawn(
+def draw_samples(
     subject: Subject,
     folder: Path,
     shares: Sequence[float],

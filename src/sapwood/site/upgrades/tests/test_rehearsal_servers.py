@@ -16,7 +16,7 @@ from tests.servers import execute, mariadb, mariadb_server, postgresql, postgres
 
 from sapwood.site.checks.tests.packs import Packs
 from sapwood.site.upgrades import api, rehearsing
-from sapwood.site.upgrades.cli import upgrade
+from sapwood.site.upgrades.cli import migrations, upgrade
 from sapwood.site.upgrades.drivers import django
 from sapwood.site.upgrades.engines import servers
 from sapwood.site.upgrades.engines.base import engine_for
@@ -33,6 +33,12 @@ ADD = """
         operations = [migrations.AddField("Product", "price", models.IntegerField(null=True))]
 """
 PRICE = "    price = models.IntegerField(null=True)\n"
+LONGER = """
+    from django.db import migrations, models
+    class Migration(migrations.Migration):
+        dependencies = [("shop", "0002_price")]
+        operations = [migrations.AlterField("Product", "title", models.TextField(null=True))]
+"""
 SQL = """
     from django.db import migrations
     class Migration(migrations.Migration):
@@ -79,6 +85,33 @@ def test_an_upgrade_that_works_is_a_go_by_the_fastest_technique(campus, rehearse
     assert found["shadow_technique"] == "physical"
     assert found["technique_why"]
     assert found["predicted_rollback_s"]["likely"] > 0
+
+
+def test_what_each_migration_would_do_on_this_server_is_told_without_a_rehearsal(campus, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAPWOOD_VAR", str(tmp_path / "var"))
+    campus.models("new", more=PRICE, title="models.TextField(null=True)")
+    campus.migration("new", "0002_price", ADD)
+    campus.migration("new", "0003_title", LONGER)
+    execute(campus.url, "ANALYZE" + " TABLE shop_product" * (campus.url.vendor == "mysql"))
+    before = engine_for(campus.url).fingerprint(campus.url)
+    done = CliRunner().invoke(migrations, ["classify", str(campus.subject), "--json"])
+    assert done.exit_code == 0, done.output
+    added, longer = json.loads(done.stdout)
+    quick, slow = {"mysql": ("INSTANT", "COPY"), "postgresql": ("ACCESS EXCLUSIVE", "ACCESS EXCLUSIVE")}[
+        campus.url.vendor
+    ]
+    [statement] = added["statements"]
+    assert (statement["algorithm"], added["classes"], added["blocks_writes"]) == (quick, ["expand"], False)
+    assert "ADD COLUMN" in statement["sql"]
+    assert (added["tables"], added["rows"], added["reversible"]) == (["shop_product"], 100, True)
+    assert added["size_bytes"] > 0
+    assert longer["statements"][0]["algorithm"] == slow
+    assert longer["blocks_writes"] is (campus.url.vendor == "mysql")
+    assert engine_for(campus.url).fingerprint(campus.url) == before
+    assert not list((tmp_path / "var" / "site" / "upgrades").glob("shadow-*"))
+    lines = CliRunner().invoke(migrations, ["classify", str(campus.subject)]).output
+    assert f"{quick}: ALTER TABLE" in lines
+    assert "100 rows" in lines
 
 
 def test_a_migration_that_fails_half_way_is_a_no_go_with_its_statement(campus, rehearse):
