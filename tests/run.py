@@ -98,7 +98,7 @@ def run_pass(role: str, arguments: list[str], database_url: str = "") -> int:
     # The tests with a whole house share it, and stay with one worker (tests/e2e/conftest.py).
     share = "loadgroup" if "e2e" in arguments else "worksteal"
     workers = ["-n", str(WORKERS), "--dist", share] if not database_url else []
-    command = [sys.executable, "-m", "pytest", "-q", *workers, *arguments, *sys.argv[1:]]
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=native", *workers, *arguments, *sys.argv[1:]]
     env = {**os.environ, "SAPWOOD_ROLE": role, **({"DATABASE_URL": database_url} if database_url else {})}
     return subprocess.run(command, cwd=HERE, check=False, env=env).returncode
 

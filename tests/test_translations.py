@@ -29,10 +29,10 @@ PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|%[sd%]|\{\{?\w+\}?\}")
 TAG = re.compile(r"</?\w[^<>]*>")
 # The same word in the language: units, loan words, cognates.
 SAME = {
-    "es_419": {"%(one)s, %(other)s", "%(one)s; %(other)s", "%(step)s: %(message)s"}
+    "es_419": {"%(one)s, %(other)s", "%(one)s; %(other)s"}
     | {"commit", "d", "error", "Feed", "h", "min", "ms", "no", "Original", "Roles", "s", "webhook", "Webhooks"}
     | {"B", "kB", "MB", "GB", "TB", "PB"},
-    "ar": {"%(step)s: %(message)s"},
+    "ar": set(),
 }
 # Names that stay in their own letters between Arabic words: products, formats, people of the samples.
 NAMES = frozenset(
