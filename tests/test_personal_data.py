@@ -54,6 +54,7 @@ NOT_PERSONAL = {
     "channel.Subscription.name": "a channel", "channel.SubscribedChannel.name": "a channel",
     "channel.SubscribedChannel.signed_by": "key ids", "channel.TrustedFile.name": "a file",
     "channel.ReceivedDocument.signed_by": "key ids", "channel.ReceivedDocument.verified_by": "key ids",
+    "upgrades.ForecastRecord.key": "a random id", "upgrades.ForecastRecord.labels": "a digest",
     "inbox.Signature.key": "a random id", "inbox.Signature.person": "a random id",
     "inbox.OutletConfig.name": "a receiver", "inbox.Brand.name": "the institution",
     "inbox.Brand.contact": "the institution's own address, which every mail carries",

@@ -1,5 +1,6 @@
 """A campus with two real environments: interpreters of their own over one Django, and a shop that changes."""
 
+import contextlib
 import dataclasses
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from tests.servers import copy
 
 from sapwood.site.upgrades.data import DatabaseUrl
+from sapwood.site.upgrades.models import ForecastRecord
 
 _STOCKED: set[str] = set()
 SQLITE = '{"ENGINE": "django.db.backends.sqlite3", "NAME": "nowhere.sqlite3"}'
@@ -145,6 +147,19 @@ class Campus:
 @pytest.fixture(autouse=True)
 def _own_database(db):
     """Every rehearsal writes down what it foretold."""
+
+
+@pytest.fixture(scope="session")
+def between_tests(django_db_setup, django_db_blocker):
+    """Lets a fixture of a module rehearse; what is written down then is taken away again."""
+
+    @contextlib.contextmanager
+    def open_database():
+        with django_db_blocker.unblock():
+            yield
+            ForecastRecord.objects.all().delete()
+
+    return open_database
 
 
 @pytest.fixture(scope="session")

@@ -177,11 +177,13 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory, between_tests):
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("applying")
         patch.setenv("SAPWOOD_VAR", str(folder / "var"))
-        yield Site(folder)
+        with between_tests():
+            site = Site(folder)
+        yield site
 
 
 @pytest.fixture
@@ -429,12 +431,14 @@ def test_a_process_killed_inside_a_migration_leaves_nothing_running_and_goes_on(
         with journal.locked(subject, work):
             applying.Run(subject, journal.latest(subject, work, clock), clock=clock, say=print).forward()
     """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.DEVNULL)
+    said = site.folder / "said.txt"
+    with said.open("w") as file:
+        process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=file, stderr=file)
     try:
         for _ in range(1200):
             if (site.folder / "hanging").exists():
                 break
-            assert process.poll() is None
+            assert process.poll() is None, said.read_text()
             time.sleep(0.1)
     finally:
         process.kill()

@@ -459,7 +459,7 @@ def test_what_failed_is_tried_once_more_and_then_told(alice, site, clock, monkey
 
     allow_rehearsals(alice, site)
     with monkeypatch.context() as patch:
-        patch.setattr("sapwood.site.upgrades.requests.rehearse", broken)
+        patch.setattr("sapwood.site.upgrades.drivers.django_sites.rehearse", broken)
         work()
         work()
         assert Request.objects.count() == 1
@@ -476,7 +476,7 @@ def test_a_worker_killed_between_request_and_run_is_followed_by_one_that_rehears
     allow_rehearsals(alice, site)
     look()
     with monkeypatch.context() as patch:
-        patch.setattr("sapwood.site.upgrades.requests.rehearse", dies)
+        patch.setattr("sapwood.site.upgrades.drivers.django_sites.rehearse", dies)
         drain()
     row = Request.objects.get()
     assert row.state == State.RUNNING

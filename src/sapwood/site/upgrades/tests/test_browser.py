@@ -17,7 +17,7 @@ from sapwood.console.tests.browser import (
     browser,
     browser_page,
 )
-from sapwood.site.upgrades import requests
+from sapwood.site.upgrades.drivers import django_sites
 from sapwood.site.upgrades.tests.test_pages import people, site, work
 
 __all__ = ["browser", "browser_page", "people", "site"]
@@ -96,14 +96,14 @@ def plans(page):
 
 
 def rehearses(page, monkeypatch):
-    seen, real = threading.Event(), requests.rehearse
+    seen, real = threading.Event(), django_sites.rehearse
 
     def rehearse(*given, say, **more):
         say("copying the database")
         assert seen.wait(60)
         return real(*given, say=say, **more)
 
-    monkeypatch.setattr(requests, "rehearse", rehearse)
+    monkeypatch.setattr(django_sites, "rehearse", rehearse)
     page.get_by_role("button", name="Rehearse now").click()
     with worker():
         page.get_by_text("Copying the database").wait_for(timeout=30_000)

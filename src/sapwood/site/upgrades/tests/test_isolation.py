@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+import rfc8785
 from click.testing import CliRunner
 
 from sapwood.core import isolation as core_isolation
@@ -220,7 +221,9 @@ def test_an_ordinary_user_has_the_same_walls(production):
         copied.mkdir(parents=True)
         for name in ("data.py", "isolation.py"):
             shutil.copy(SOURCE / "sapwood" / "site" / "upgrades" / name, copied)
-        shutil.copytree(SOURCE / "sapwood" / "core" / "isolation", home / "sapwood" / "core" / "isolation")
+        for package in ("core/isolation", "formats"):
+            shutil.copytree(SOURCE / "sapwood" / package, home / "sapwood" / package)
+        shutil.copytree(Path(rfc8785.__file__).parent, home / "rfc8785")
         command = []
         if os.geteuid() == 0:
             command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]

@@ -239,14 +239,16 @@ def test_writes(site): assert site.post("/back").status == 404
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory, between_tests):
     with pytest.MonkeyPatch.context() as patch:
         folder, live = tmp_path_factory.mktemp("suites"), Live()
         patch.setenv("SAPWOOD_VAR", str(folder / "var"))
         installed = Packs(folder / "environment")
         patch.setenv("SAPWOOD_PACKS", str(installed.folder))
         name = installed.add("campus-checks", LIVE)
-        yield Site(folder, lambda campus: with_web(campus, name, base_url=live.url)), live
+        with between_tests():
+            site = Site(folder, lambda campus: with_web(campus, name, base_url=live.url))
+        yield site, live
         live.close()
 
 
