@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import rfc8785
+import typing_extensions
 from click.testing import CliRunner
 
 from sapwood.core import isolation as core_isolation
@@ -224,6 +225,7 @@ def test_an_ordinary_user_has_the_same_walls(production):
         for package in ("core/isolation", "formats"):
             shutil.copytree(SOURCE / "sapwood" / package, home / "sapwood" / package)
         shutil.copytree(Path(rfc8785.__file__).parent, home / "rfc8785")
+        shutil.copy(typing_extensions.__file__, home)
         command = []
         if os.geteuid() == 0:
             command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
