@@ -39,8 +39,7 @@ PASSES = [
 ]
 # The folders whose tests with a browser or a whole house a role runs.
 E2E = [("site", ["src", "tests"]), ("commons", ["src/sapwood/commons"])]
-# One more than there are cores: a third of the time, a test waits for a server, a lock or a disk.
-WORKERS = 3
+WORKERS = 2
 # What several writers at once, and a stricter database, could break.
 ON_POSTGRESQL = ["-m", "postgresql", "tests/contract/test_postgresql.py", "src/sapwood/core", "src/sapwood/site/inbox"]
 

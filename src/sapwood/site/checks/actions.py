@@ -1,5 +1,6 @@
 """Running packs: each in a process of its own, confined, bounded, and ended with everything that it started."""
 
+import contextlib
 import json
 import math
 import os
@@ -143,7 +144,7 @@ class _Run:
         return shut_in(
             writable=[self.scratch, *folders],
             sockets=[self.target.socket, *sockets],
-            hidden=[var_dir(), *HOMES, *self.target.hidden],
+            hidden=[var_dir(), *_homes(), *self.target.hidden],
             visible=[self.pack.environment, python.parent.parent],
         )
 
@@ -189,6 +190,14 @@ class _Run:
 
     def _keep(self, result: Result) -> None:
         self.results[result.id] = result
+
+
+def _homes() -> set[Path]:
+    """Where people keep what is theirs, and this account too, unless its home is a folder of the system's."""
+    with contextlib.suppress(RuntimeError):  # an account without one
+        own = Path.home()
+        return {*HOMES, own} if len(own.parts) > 2 else set(HOMES)  # noqa: PLR2004 - /opt, /srv, /
+    return set(HOMES)
 
 
 def _words(value: object, most: int = MAX_WORDS) -> str:

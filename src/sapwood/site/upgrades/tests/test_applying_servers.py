@@ -66,7 +66,7 @@ class Site:
 
 
 @pytest.fixture(scope="module", params=["mariadb", "postgresql"])
-def site(request, tmp_path_factory):
+def site(request, tmp_path_factory, between_tests):
     """Rehearsed once: each test leaves the data as it found them, so that the certificate holds for the next."""
     server, folder = request.getfixturevalue(f"{request.param}_server"), tmp_path_factory.mktemp("applying")
     url = dataclasses.replace(server, name=f"campus_{secrets.token_hex(4)}")
@@ -76,7 +76,8 @@ def site(request, tmp_path_factory):
         (folder / "campus").mkdir()
         made = Site(opened(Campus(folder / "campus", url)), folder)
         made.campus.migration("new", "0002_two", TWO.format(second=GOOD))
-        made.rehearse()
+        with between_tests():
+            made.rehearse()
         yield made
     execute(server, f"DROP DATABASE {url.name}")
 

@@ -53,7 +53,9 @@ def environment(made: Campus, side: str, python: Path, django: str) -> None:
         [*UV, "venv", "--quiet", "--no-python-downloads", "--python", python, made.folder / side], check=True
     )
     own = made.folder / side / "bin" / "python"
-    subprocess.run([*UV, "pip", "install", "--quiet", "--python", own, f"Django=={django}.*"], check=True)
+    certs = ["--system-certs"] if Path("/etc/ssl/certs/ca-certificates.crt").exists() else []
+    command = [*UV, "pip", "install", "--quiet", *certs, "--python", own, f"Django=={django}.*"]
+    subprocess.run(command, check=True)
     [packages] = (made.folder / side / "lib").glob("python*/site-packages")
     (packages / "side.pth").write_text(f"{made.folder / f'code-{side}'}\n")
 
