@@ -49,8 +49,8 @@ class _Frame:
         text = "".join(self.inline)
         self.inline.clear()
         if not self.raw:
-            lines = text.strip(" " + _BREAK).split(_BREAK)
-            text = "\\\n".join(_LINE_START.sub(_escaped_start, line.strip()) for line in lines)
+            lines = _BREAK.join(line.strip() for line in text.split(_BREAK)).strip(_BREAK).split(_BREAK)
+            text = "\\\n".join(_LINE_START.sub(_escaped_start, line) for line in lines)
         if text.strip():
             self.blocks.append(text)
 

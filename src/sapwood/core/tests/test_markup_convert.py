@@ -52,3 +52,7 @@ def test_an_attack_does_not_come_back_through_markdown(attack):
 @given(MARKUP)
 def test_the_words_survive_the_way_through_markdown(html):
     assert words(render_markdown(html_to_markdown(html))) == words(clean_html(html))
+
+
+def test_a_break_before_nothing_but_space_is_no_break():
+    assert html_to_markdown("<p>x<br>&nbsp;</p>") == "x"
